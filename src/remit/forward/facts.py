@@ -1,0 +1,35 @@
+"""The upstreams, as a contract in words."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from remit.catalogue.model import Contract
+from remit.commit.model import Warrant
+from remit.forward.model import Outgoing, Reply
+
+
+class Upstreams(Protocol):
+    """Sessions with tool servers, one per (connector, agent, task) unless the connector is stateless.
+
+    *Once.* `forward` puts the call on the wire at most once: no retry, none after a restart of the server either.
+    *Faults.* It raises `UpstreamFault` with `sent=False` only when no byte of the call can have reached the server.
+    *Contracts.* A session is opened only to a server whose contract for the called name equals `contract.digest`;
+    else `Denied(schema.quarantined)`, and whoever watches contracts is told.
+    *Identity.* Nothing of the caller's credential, headers or environment travels.
+    """
+
+    async def forward(self, warrant: Warrant, contract: Contract, outgoing: Outgoing) -> Reply:
+        """Send one call, return the final answer. Raises `UpstreamFault`, `Denied`."""
+        ...
+
+    async def advertised(self, connector: str) -> Sequence[Contract]:
+        """What the server says of itself now: tools, prompts, resources, templates and the server's own contract."""
+        ...
+
+    async def end(self, *, task: str | None = None, connector: str | None = None) -> None:
+        """Close every session of a task or connector; kill stdio servers with their process group."""
+        ...
+
+    async def close(self) -> None:
+        """Close everything."""
+        ...

@@ -1,0 +1,66 @@
+"""Every bound in one place: a named constant with its unit and where the number comes from.
+
+What an operator may tune is in the catalogue (per-agent limits); what is here holds for everybody.
+"""
+
+# What may come in. Sources: JSON-RPC bodies of agents observed up to 300 KB; Cedar's JSON reader stops at
+# 128 levels; RFC 8785 / I-JSON (RFC 7493 section 2.2) bound integers at 2^53 - 1.
+BODY_BYTES_MAX = 4 * 1024 * 1024
+ARGUMENTS_BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 64
+INTEGER_MAX = 2**53 - 1
+NAME_CHARS_MAX = 256
+URI_CHARS_MAX = 2048
+
+# What may come back.
+RESULT_BYTES_MAX = 16 * 1024 * 1024
+
+# Advertised contracts: untrusted input of tool servers.
+CONTRACT_BYTES_MAX = 256 * 1024
+CONTRACTS_PER_CONNECTOR_MAX = 4000
+
+# Tokens. An agent's own token lives minutes (RFC 9700 section 2.2.1 asks for short ones); skew as in RFC 7519 4.1.4.
+TOKEN_LIFETIME_MAX_S = 600
+TOKEN_BYTES_MAX = 16 * 1024
+CLOCK_SKEW_S = 30
+JWKS_REFETCH_MIN_S = 30
+JWKS_REFRESH_S = 300
+JWKS_BYTES_MAX = 256 * 1024
+
+# Time never runs back: a clock further than this behind the durable high-water mark denies everything.
+CLOCK_REGRESSION_MS = 5_000
+
+# Per-agent defaults; the catalogue may lower or raise them per agent.
+AGENT_CALLS_PER_SECOND = 200
+AGENT_IN_FLIGHT = 64
+AGENT_OPEN_TASKS = 100
+AGENT_STREAMS = 16
+AGENT_PROCESSES = 16
+
+# Tasks.
+TASK_LIFETIME_MAX_S = 7 * 24 * 3600
+TASK_CALLS_MAX = 100_000
+TEMPLATE_IDLE_S = 1800
+REQUEST_TEXT_CHARS_MAX = 20_000
+
+# How often a call starts again because the revocation epoch or its task's history moved under it.
+RESTARTS_MAX = 16
+
+# Forwarding.
+UPSTREAM_TIMEOUT_S = 60
+UPSTREAM_IDLE_S = 300
+UPSTREAM_START_S = 30
+CONTRACT_CHECK_S = 60
+
+# Records. Identical denials within the window become one counted receipt.
+DENIAL_WINDOW_MS = 10_000
+NOISE_WINDOW_MS = 60_000
+CHECKPOINT_EVERY_S = 5
+GROUP_COMMIT_MAX = 512
+
+# Disk: below the reserve nothing passes; below the alarm `doctor`, the log and a receipt say so.
+DISK_RESERVE_BYTES = 64 * 1024 * 1024
+DISK_ALARM_BYTES = 512 * 1024 * 1024
+
+# Policy evaluation.
+UNSCOPED_POLICIES_MAX = 200
