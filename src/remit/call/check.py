@@ -31,7 +31,8 @@ def decode(ask: Ask, call_id: str) -> Call:
     if unknown:
         raise Denied(Reason.CALL_MALFORMED, f"unknown member `{min(unknown)[:80]}` of params")
     connector, name = _address(ask, params)
-    written = canonical(_object(params.get("arguments"), "arguments"))
+    given = {"uri": name} if ask.method == "resources/read" else _object(params.get("arguments"), "arguments")
+    written = canonical(given)
     if len(written) > ARGUMENTS_BYTES_MAX:
         raise Denied(Reason.CALL_TOO_LARGE, f"{len(written)} bytes of arguments, at most {ARGUMENTS_BYTES_MAX}")
     arguments = decode_canonical(written)

@@ -6,6 +6,8 @@ from msgspec import Raw, Struct
 
 Method = Literal["tools/call", "resources/read", "prompts/get"]
 
+_KIND: dict[str, str] = {"tools/call": "", "prompts/get": "prompt:", "resources/read": "resource:"}
+
 METHODS: frozenset[str] = frozenset({"tools/call", "resources/read", "prompts/get"})
 
 
@@ -32,7 +34,7 @@ class Call(Struct, frozen=True, kw_only=True):
     """One call, decoded. `name` is the tool's or prompt's own name, or the resource's URI.
 
     `canonical` is the RFC 8785 form of `arguments`, which is what will be sent; `meta` is the caller's `_meta`,
-    unfiltered (step 10 lets through what is on its list).
+    unfiltered (step 10 lets through what is on its list). A resource's only argument is its `uri`.
     """
 
     id: str
@@ -45,5 +47,13 @@ class Call(Struct, frozen=True, kw_only=True):
 
     @property
     def target(self) -> str:
-        """`connector/name`: what scopes, policies and people call it."""
-        return f"{self.connector}/{self.name}"
+        """What scopes and people call it: `connector/tool`, `connector/prompt:NAME` or `connector/resource:URI`.
+
+        Tool names hold no colon, so the three kinds never collide.
+        """
+        return f"{self.connector}/{_KIND[self.method]}{self.name}"
+
+    @property
+    def action(self) -> str:
+        """What policy calls it: the target, but one action for all resources of a connector (`connector/resource:*`)."""
+        return f"{self.connector}/resource:*" if self.method == "resources/read" else self.target
