@@ -1,8 +1,10 @@
 """What goes out, and what came back."""
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Raw, Struct
+
+from remit.reasons import Reason
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
@@ -20,10 +22,19 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 class Reply(Struct, frozen=True, kw_only=True):
     """A server's final answer to one call: `result` as raw JSON of the `result` member, or `error` (code, message).
 
-    `upstream` names server, version and protocol revision for the receipt.
+    `result` None without an error means it was larger than is read. `upstream` names server, version and protocol
+    revision for the receipt.
     """
 
     result: Raw | None
     error: tuple[int, str] | None = None
     received: int = 0
     upstream: str = ""
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """What came instead of a reply. `not_sent` only when no byte of the call can have reached the server."""
+
+    ending: Literal["not_sent", "unknown", "cancelled_unknown"]
+    reason: Reason
+    detail: str = ""

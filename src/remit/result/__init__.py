@@ -1,0 +1,10 @@
+"""What may come back?
+
+Step 11. A reply is checked against the pinned output schema and the size limit, and labelled: nothing that came from
+a tool server is trusted, so every result carries at least the label `untrusted`. What may not pass is withheld with a
+reason; the call has happened all the same, and the outcome says so.
+"""
+
+from remit.result.check import inspect
+
+__all__ = ["inspect"]

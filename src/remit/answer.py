@@ -1,4 +1,4 @@
-"""How a call ended."""
+"""How a call ended, and what the agent is given."""
 
 from typing import Literal
 
@@ -10,11 +10,14 @@ Ending = Literal["completed", "tool_error", "not_sent", "cancelled_unknown", "un
 
 
 class Released(Struct, frozen=True, kw_only=True):
-    """A result the agent may see: raw JSON of the `result` member, with the labels it carries."""
+    """An answer the agent may see: the raw JSON of the `result` member, or the server's own JSON-RPC `error`
+    (code, message) with an empty `result`. `labels` say how far it may be trusted; there is always one.
+    """
 
     result: Raw
     ending: Literal["completed", "tool_error"]
     labels: tuple[str, ...]
+    error: tuple[int, str] | None = None
 
 
 class Withheld(Struct, frozen=True, kw_only=True):

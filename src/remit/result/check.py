@@ -1,0 +1,61 @@
+"""Step 11, the answer: release or withhold."""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from remit.answer import Released, Withheld
+from remit.catalogue.model import Tool
+from remit.forward.model import Fault, Reply
+from remit.json_schema import validator
+from remit.limits import RESULT_BYTES_MAX
+from remit.reasons import Reason
+
+UNTRUSTED: Final = ("untrusted",)
+_EMPTY: Final = Raw(b"{}")
+
+
+class _Head(Struct):
+    """The members of a result that decide about it; the rest is passed on unread."""
+
+    isError: bool = False  # noqa: N815 - MCP's spelling
+    resultType: str = "complete"  # noqa: N815
+    structuredContent: Any = None  # noqa: N815
+
+
+_HEAD: Final = msgspec.json.Decoder(_Head)
+
+
+def inspect(reply: Reply | Fault, tool: Tool) -> Released | Withheld:
+    """What of the reply the agent may see. Never raises: a call that was sent has an ending, whatever came back."""
+    if isinstance(reply, Fault):
+        return Withheld(ending=reply.ending, reason=reply.reason, detail=reply.detail)
+    if reply.error is not None:
+        return Released(result=_EMPTY, ending="tool_error", labels=UNTRUSTED, error=reply.error)
+    if reply.result is None or len(bytes(reply.result)) > RESULT_BYTES_MAX:
+        return _withheld(Reason.RESULT_TOO_LARGE, f"at most {RESULT_BYTES_MAX} bytes are passed on")
+    try:
+        head = _HEAD.decode(reply.result)
+    except msgspec.DecodeError:
+        return _withheld(Reason.RESULT_SCHEMA, "it is not an MCP result")
+    return _judged(head, reply.result, tool)
+
+
+def _judged(head: _Head, result: Raw, tool: Tool) -> Released | Withheld:
+    if head.resultType != "complete":
+        return _withheld(Reason.RESULT_UNSUPPORTED, f"`{head.resultType[:40]}`")
+    if head.isError:
+        return Released(result=result, ending="tool_error", labels=UNTRUSTED)
+    schema = tool.contract.body.get("outputSchema") if tool.contract.kind == "tool" else None
+    if schema is not None and not _fits(schema, head.structuredContent, tool.contract.digest):
+        return _withheld(Reason.RESULT_SCHEMA, "its structured content differs from the pinned output schema")
+    return Released(result=result, ending="completed", labels=UNTRUSTED)
+
+
+def _fits(schema: Any, value: Any, contract: str) -> bool:
+    return validator(schema, f"{contract}#output").is_valid(value)
+
+
+def _withheld(reason: Reason, detail: str) -> Withheld:
+    return Withheld(ending="withheld", reason=reason, detail=detail)
