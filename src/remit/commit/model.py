@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from remit.ledger.receipt import Draft
+from remit.ledger.receipt import Asked, Draft
 
 
 class Put(Struct, frozen=True, kw_only=True):
@@ -56,6 +56,24 @@ class Row(Struct, frozen=True, kw_only=True):
 
     value: bytes
     version: int
+
+
+class Booking(Struct, frozen=True, kw_only=True):
+    """Everything step 8 writes for one call. `calls` is the task's budget, `tool_calls` the one for this target (None:
+    none of its own). `expect_counters` are the counters the decision read, empty if it read none.
+    `values` lie beside the intent; those in `hash_only` are hashed and not kept.
+    """
+
+    asked: Asked
+    task: str
+    target: str
+    epoch: int
+    calls: int
+    tool_calls: int | None
+    values: Mapping[str, bytes]
+    hash_only: frozenset[str] = frozenset()
+    expect_counters: Mapping[str, int] = field(default_factory=dict)
+    retry_of: str = ""
 
 
 class Warrant(Struct, frozen=True, kw_only=True):

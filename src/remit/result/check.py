@@ -7,6 +7,7 @@ from msgspec import Raw, Struct
 
 from remit.answer import Released, Withheld
 from remit.catalogue.model import Tool
+from remit.errors import CallerFault
 from remit.forward.model import Fault, Reply
 from remit.json_schema import validator
 from remit.limits import RESULT_BYTES_MAX
@@ -54,7 +55,10 @@ def _judged(head: _Head, result: Raw, tool: Tool) -> Released | Withheld:
 
 
 def _fits(schema: Any, value: Any, contract: str) -> bool:
-    return validator(schema, f"{contract}#output").is_valid(value)
+    try:
+        return validator(schema, f"{contract}#output").is_valid(value)
+    except CallerFault:  # pinning checks schemas, so this is a contract nobody pinned knowingly: nothing fits it
+        return False
 
 
 def _withheld(reason: Reason, detail: str) -> Withheld:

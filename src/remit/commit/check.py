@@ -1,0 +1,49 @@
+"""Step 8, the answer: one write for one call, and the warrant it earns."""
+
+from remit.commit.model import Booking, Reserve, Warrant, Write, Written
+from remit.ledger.receipt import Draft, Intent
+
+
+def plan(booking: Booking) -> Write:
+    """The one transaction of a call."""
+    return Write(
+        expect_epoch=booking.epoch,
+        expect_counters=booking.expect_counters,
+        reserves=_reservations(booking, 1),
+        drafts=(
+            Draft(
+                body=Intent(asked=booking.asked, epoch=booking.epoch, retry_of=booking.retry_of),
+                task=booking.task,
+                values=booking.values,
+                hash_only=booking.hash_only,
+            ),
+        ),
+    )
+
+
+def returned(booking: Booking) -> tuple[Reserve, ...]:
+    """The same reservations, given back: only for a call that was certainly not sent."""
+    return _reservations(booking, -1)
+
+
+def warrant(booking: Booking, written: Written, expires: int) -> Warrant:
+    """The permission for exactly this call, once its intent is durable. `expires` is epoch ms."""
+    return Warrant(
+        call=booking.asked.call,
+        intent=written.seqs[0],
+        digest=booking.asked.digest,
+        task=booking.task,
+        agent=booking.asked.agent,
+        connector=booking.asked.connector,
+        expires=expires,
+    )
+
+
+def _reservations(booking: Booking, amount: int) -> tuple[Reserve, ...]:
+    task = f"task/{booking.task}"
+    return (
+        Reserve(counter=f"{task}/calls", amount=amount, most=booking.calls),
+        Reserve(counter=f"{task}/tool/{booking.target}", amount=amount, most=booking.tool_calls),
+        Reserve(counter=f"{task}/tier/{booking.asked.tier}", amount=amount),
+        *(Reserve(counter=f"{task}/class/{name}", amount=amount) for name in booking.asked.data_classes),
+    )
