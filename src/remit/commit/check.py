@@ -40,10 +40,4 @@ def warrant(booking: Booking, written: Written, expires: int) -> Warrant:
 
 
 def _reservations(booking: Booking, amount: int) -> tuple[Reserve, ...]:
-    task = f"task/{booking.task}"
-    return (
-        Reserve(counter=f"{task}/calls", amount=amount, most=booking.calls),
-        Reserve(counter=f"{task}/tool/{booking.target}", amount=amount, most=booking.tool_calls),
-        Reserve(counter=f"{task}/tier/{booking.asked.tier}", amount=amount),
-        *(Reserve(counter=f"{task}/class/{name}", amount=amount) for name in booking.asked.data_classes),
-    )
+    return tuple(Reserve(counter=name, amount=amount, most=most) for name, most in booking.counters.items())

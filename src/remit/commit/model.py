@@ -59,17 +59,15 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Booking(Struct, frozen=True, kw_only=True):
-    """Everything step 8 writes for one call. `calls` is the task's budget, `tool_calls` the one for this target (None:
-    none of its own). `expect_counters` are the counters the decision read, empty if it read none.
-    `values` lie beside the intent; those in `hash_only` are hashed and not kept.
+    """Everything step 8 writes for one call. `counters` are those it adds one to, with the most each may reach (None:
+    only counted). `expect_counters` are those the decision read, empty if it read none. `values` lie beside the
+    intent; those in `hash_only` are hashed and not kept.
     """
 
     asked: Asked
     task: str
-    target: str
     epoch: int
-    calls: int
-    tool_calls: int | None
+    counters: Mapping[str, int | None]
     values: Mapping[str, bytes]
     hash_only: frozenset[str] = frozenset()
     expect_counters: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,69 @@
+"""The ports a governed call needs, in one place: what `flow.govern` may ask of the world, and nothing else.
+
+`app.py` fills it with drivers; `tests/world.py` with a simulated world. Nothing here decides anything.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from remit.case import Case
+from remit.catalogue import View
+from remit.catalogue.model import AgentLimits
+from remit.commit.facts import Store
+from remit.forward.facts import Upstreams
+from remit.identity.facts import Authenticator
+from remit.ledger.receipt import Denial
+from remit.policy import Policies
+from remit.task.model import Task
+
+
+class Tasks(Protocol):
+    """Finds the task a call is made under."""
+
+    async def of(self, case: Case) -> Task | None:
+        """The task the token or the header names; without one, the agent's default task for this client, opened now if
+        its catalogue row has a template. None if there is none. Raises `Denied(task.conflict)` when token and header
+        name different ones, `Denied(task.limit)` when the agent has too many open."""
+        ...
+
+
+class Admission(Protocol):
+    """Bounds what one valid agent may ask at once."""
+
+    def enter(self, agent: str, limits: AgentLimits, now: int) -> None:
+        """Count one call in, or raise `Denied(identity.rate)` or `Denied(identity.in_flight)`."""
+        ...
+
+    def leave(self, agent: str) -> None:
+        """Count it out again."""
+        ...
+
+
+class Denials(Protocol):
+    """Puts denials on record."""
+
+    async def record(self, denial: Denial, *, task: str | None, values: Mapping[str, bytes]) -> str:
+        """Record one denial and return its receipt's name; identical ones within `DENIAL_WINDOW_MS` of the first are
+        counted and recorded together when the window ends. Raises `StoreFault` or `Denied` when it cannot."""
+        ...
+
+    def noise(self, reason: str) -> None:
+        """Count one unauthenticated request; the counts become one receipt per `NOISE_WINDOW_MS`."""
+        ...
+
+
+class World(Struct, frozen=True, kw_only=True):
+    """`now` is epoch milliseconds; `new_id` gives unguessable ids. `view` and `policies` are what is in force now."""
+
+    store: Store
+    authenticator: Authenticator
+    upstreams: Upstreams
+    admission: Admission
+    tasks: Tasks
+    denials: Denials
+    view: Callable[[], View]
+    policies: Callable[[], Policies]
+    now: Callable[[], int]
+    new_id: Callable[[], str]
