@@ -1,0 +1,85 @@
+"""Denials and noise on their way to the ledger, so that a loop cannot fill the disk.
+
+The first denial of its kind is recorded at once. The same agent asking the same thing and hearing the same no within
+`DENIAL_WINDOW_MS` is counted, and the count becomes one receipt when the window ends. Requests that prove no identity
+are counted by reason only, one receipt per `NOISE_WINDOW_MS`. A crash loses at most the counts of one window,
+never the first denial. The number of kinds remembered is bounded; when it is reached, all are written out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from remit.commit.facts import Store
+from remit.commit.model import Write
+from remit.ledger.receipt import Denial, Draft, Noise
+from remit.limits import DENIAL_WINDOW_MS, NOISE_WINDOW_MS
+
+_KINDS_MAX: Final = 10_000
+
+
+class _Repeats:
+    """One kind of denial within its window: the first receipt's name, and how often it came again."""
+
+    __slots__ = ("again", "denial", "first", "last", "name", "task")
+
+    def __init__(self, denial: Denial, task: str | None, name: str, now: int) -> None:
+        self.denial, self.task, self.name = denial, task, name
+        self.first = self.last = now
+        self.again = 0
+
+
+class Recorder:
+    """Implements `world.Denials`. `flush` is called on a timer and at the end."""
+
+    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+        self._store = store
+        self._now = now
+        self._kinds: dict[tuple[str, ...], _Repeats] = {}
+        self._noise: dict[str, int] = {}
+        self._noise_since = 0
+
+    async def record(self, denial: Denial, *, task: str | None, values: Mapping[str, bytes]) -> str:
+        now, kind = self._now(), _kind(denial, task, values)
+        known = self._kinds.get(kind)
+        if known is not None and now - known.first < DENIAL_WINDOW_MS:
+            known.again += 1
+            known.last = now
+            return known.name
+        if known is not None or len(self._kinds) >= _KINDS_MAX:
+            self.flush(everything=known is None)
+        written = await self._store.write(Write(drafts=(Draft(body=denial, task=task, values=values),)))
+        name = str(written.seqs[0])
+        self._kinds[kind] = _Repeats(denial, task, name, now)
+        return name
+
+    def noise(self, reason: str) -> None:
+        if not self._noise:
+            self._noise_since = self._now()
+        self._noise[reason] = self._noise.get(reason, 0) + 1
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Write out what is due; `everything` does not wait for windows to end."""
+        now = self._now()
+        due = [kind for kind, seen in self._kinds.items() if everything or now - seen.first >= DENIAL_WINDOW_MS]
+        drafts = [_counted(self._kinds.pop(kind)) for kind in due]
+        if self._noise and (everything or now - self._noise_since >= NOISE_WINDOW_MS):
+            drafts.append(Draft(body=Noise(counts=dict(self._noise), first=self._noise_since, last=now)))
+            self._noise.clear()
+        found = tuple(draft for draft in drafts if draft is not None)
+        if found:
+            self._store.enqueue(Write(drafts=found))
+
+
+def _kind(denial: Denial, task: str | None, values: Mapping[str, bytes]) -> tuple[str, ...]:
+    asked = denial.asked
+    what = (asked.method, asked.connector, asked.name, asked.digest or values.get("arguments", b"").decode())
+    return (asked.agent, asked.principal, task or "", *what, denial.reason, denial.detail)
+
+
+def _counted(seen: _Repeats) -> Draft | None:
+    if not seen.again:
+        return None
+    body = msgspec.structs.replace(seen.denial, count=seen.again, first=seen.first, last=seen.last)
+    return Draft(body=body, task=seen.task)
