@@ -1,0 +1,101 @@
+# Remit's commands. `make help` lists them; CONTRIBUTING.md says which to run when.
+#
+# Everything is installed into .venv from requirements/*.txt, where each package is pinned and hashed. A stamp file
+# per lock makes a second run cheap. Nothing outside this directory is changed.
+
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+PEERS := .peers
+
+# Real tool servers and clients for `make real`: exact versions, installed outside the source tree.
+NPM_SERVERS := \
+	@modelcontextprotocol/server-everything@2026.8.31 \
+	@modelcontextprotocol/server-filesystem@2026.8.31 \
+	@modelcontextprotocol/server-memory@2026.8.31
+export REMIT_NPM_DIR ?= $(if $(wildcard $(PEERS)/npm/.done),$(CURDIR)/$(PEERS)/npm)
+export REMIT_MCP130 ?= $(if $(wildcard $(PEERS)/mcp130/.done),$(CURDIR)/$(PEERS)/mcp130/bin/python)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench docs lock clean crash fuzz real peers
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.dev  ## install everything that tests and checks need
+
+demo: .venv/.demo  ## the whole story in one run: real tool servers, real denials, a verified ledger
+	@$(BIN)/remit demo
+
+up: .venv/.demo  ## start the gateway of this directory's remit.yaml
+	@$(BIN)/remit up
+
+test: .venv/.dev  ## every test, the long suites in their short form
+	@$(BIN)/pytest
+
+check: .venv/.dev  ## lint, format, types, imports, house budget, branch coverage of the pure packages
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy src tools
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python tools/house.py
+	@$(BIN)/coverage run -m pytest -q -m "not slow and not crash and not fuzz and not real"
+	@$(BIN)/coverage report
+
+bench: .venv/.dev  ## measure the cost of a governed call; writes bench/RESULTS.md
+	@$(BIN)/python -m bench
+
+docs: .venv/.dev  ## regenerate what docs/ takes from the code
+	@$(BIN)/python tools/docs.py
+
+crash: .venv/.dev  ## long: kill the gateway at 500 points and compare what was sent with the ledger
+	@REMIT_LONG=1 $(BIN)/pytest -m crash
+
+fuzz: .venv/.dev  ## long: generated input, many examples
+	@REMIT_LONG=1 $(BIN)/pytest -m fuzz
+
+real: .venv/.dev peers  ## long: tool servers and clients other people publish (needs Node)
+	@$(MAKE) --no-print-directory .real
+
+.PHONY: .real
+.real:
+	@$(BIN)/pytest -m real
+
+peers: $(PEERS)/npm/.done $(PEERS)/mcp130/.done  ## install what `make real` talks to
+
+lock: .venv/.uv  ## pin anew what pyproject.toml asks for (UPGRADE=1: to the newest)
+	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
+
+clean:  ## remove everything that was installed or generated
+	@rm -rf .venv $(PEERS) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .coverage dist src/*.egg-info
+
+# -- what the targets above install --
+
+.venv/.uv: requirements/uv.txt
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Remit needs Python 3.11 or newer: install it, or name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/.demo: .venv/.uv requirements/demo.txt pyproject.toml
+	@$(PIP_INSTALL) --require-hashes -r requirements/demo.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.demo requirements/dev.txt
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(PEERS)/npm/.done: Makefile
+	@command -v npm >/dev/null || { echo "the real tool servers need Node and npm" >&2; exit 1; }
+	@mkdir -p $(PEERS)/npm
+	@npm install --silent --no-save --no-package-lock --prefix $(PEERS)/npm $(NPM_SERVERS)
+	@touch $@
+
+$(PEERS)/mcp130/.done: .venv/.uv requirements/legacy.txt
+	@test -x $(PEERS)/mcp130/bin/python || $(BIN)/python -m venv --without-pip $(PEERS)/mcp130
+	@$(BIN)/uv pip install --quiet --python $(PEERS)/mcp130/bin/python --require-hashes -r requirements/legacy.txt
+	@touch $@
