@@ -8,6 +8,10 @@ at the edge.
 A refused call is not in this file: it is `reasons.Denied`, which carries a reason from the closed list.
 """
 
+from typing import Literal
+
+Why = Literal["unreachable", "timeout", "died", "protocol"]
+
 
 class RemitError(Exception):
     """Base of all: `message` is fit for the person at the keyboard, `advice` says what to do next."""
@@ -52,14 +56,15 @@ class UpstreamFault(RemitError):
     """A tool server could not be reached, died, or answered something that is not MCP.
 
     `sent` says whether the call's bytes can have reached it: False means certainly not (outcome
-    `not_sent`), True means they may have (outcome `unknown`).
+    `not_sent`), True means they may have (outcome `unknown`). `why` completes the reason `upstream.…`.
     """
 
     exit_code = 6
 
-    def __init__(self, message: str, advice: str = "", *, sent: bool) -> None:
+    def __init__(self, message: str, advice: str = "", *, sent: bool, why: Why | None = None) -> None:
         super().__init__(message, advice)
         self.sent = sent
+        self.why: Why = why or ("died" if sent else "unreachable")
 
 
 class StoreFault(RemitError):
