@@ -19,6 +19,12 @@ RESULT_BYTES_MAX = 16 * 1024 * 1024
 CONTRACT_BYTES_MAX = 256 * 1024
 CONTRACTS_PER_CONNECTOR_MAX = 4000
 
+# Schemas inside them: how many branches may speak of one value, how often one value may be checked on the way down
+# (a branch costs some 50 ns, so a value at most about a millisecond), how many compiled ones are remembered.
+SCHEMA_BRANCHES_MAX = 2_000
+SCHEMA_WORK_MAX = 20_000
+SCHEMAS_COMPILED_MAX = 1024
+
 # Tokens. An agent's own token lives minutes (RFC 9700 section 2.2.1 asks for short ones); skew as in RFC 7519 4.1.4.
 TOKEN_LIFETIME_MAX_S = 600
 TOKEN_BYTES_MAX = 16 * 1024
@@ -26,6 +32,13 @@ CLOCK_SKEW_S = 30
 JWKS_REFETCH_MIN_S = 30
 JWKS_REFRESH_S = 300
 JWKS_BYTES_MAX = 256 * 1024
+JWKS_TIMEOUT_S = 3
+
+# Keys of an issuer that cannot be reached serve on for an hour. Tokens of other issuers live at most a day unless their
+# row says otherwise (a Kubernetes or CI token: an hour). Verified tokens remembered: some 1 KB each.
+JWKS_STALE_MAX_S = 3600
+EXTERNAL_TOKEN_LIFETIME_MAX_S = 24 * 3600
+TOKENS_REMEMBERED_MAX = 10_000
 
 # Time never runs back: a clock further than this behind the durable high-water mark denies everything.
 CLOCK_REGRESSION_MS = 5_000
@@ -64,3 +77,14 @@ DISK_ALARM_BYTES = 512 * 1024 * 1024
 
 # Policy evaluation.
 UNSCOPED_POLICIES_MAX = 200
+
+# The agents' door. Slow senders lose the connection; a page of a list stays well under what SDK clients read.
+HEADERS_S = 10
+BODY_S = 30
+CONNECTIONS_MAX = 1024
+SESSION_IDLE_S = 3600
+LABEL_CHARS_MAX = 64
+REQUEST_ID_CHARS_MAX = 256
+LIST_PAGE_ITEMS = 500
+LIST_PAGE_BYTES = 1024 * 1024
+LIST_TTL_MS = 5_000
