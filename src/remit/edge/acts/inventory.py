@@ -1,0 +1,105 @@
+"""Enrolling agents and revoking anything. A revocation raises the epoch: no call decided before it can commit."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from remit.commit.model import Put, Write
+from remit.edge.acts.live import Live
+from remit.edge.acts.who import Who, may
+from remit.errors import CallerFault
+from remit.forward.facts import Upstreams
+from remit.identity import enrolled_key
+from remit.ledger.receipt import Draft, InventoryEvent
+
+What = Literal["agent", "connector", "service", "key"]
+
+
+class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to stop or to let again, and why."""
+
+    what: What
+    name: str
+    reason: str
+
+
+class Changed(Struct, frozen=True, kw_only=True):
+    """What an act made true: its receipt, and the revocation epoch after it."""
+
+    receipt: int
+    epoch: int
+    kid: str = ""
+
+
+class Inventory:
+    """Acts on agents, connectors, services and keys. `now` is epoch ms."""
+
+    def __init__(self, live: Live, upstreams: Upstreams, now: Callable[[], int]) -> None:
+        self._live = live
+        self._upstreams = upstreams
+        self._now = now
+
+    async def enroll(self, who: Who, agent: str, jwk: dict[str, Any]) -> Changed:
+        """Accept a public key as an agent's own; it signs for nobody else. Several may stand side by side."""
+        may(who, "agent.enroll")
+        async with self._live.changing:
+            row = self._live.view().declared.agents.get(agent)
+            if row is None:
+                raise CallerFault(f"the catalogue knows no agent `{agent}`", "add it to remit.yaml, with an owner")
+            if row.identity is not None:
+                raise CallerFault(f"`{agent}` is known by its issuer's tokens", "remove its `identity` to enrol it here")
+            key = enrolled_key(jwk)
+            value = msgspec.json.encode({"agent": agent, "jwk": key.jwk, "at": self._now()})
+            event = InventoryEvent(event="enrolled", what="agent", name=agent, key=key.kid, actor=who.actor)
+            put = Put(kind="agent_key", key=key.kid, value=value, expect=0)
+            written = await self._live.store.write(Write(puts=(put,), drafts=(Draft(body=event),)))
+            self._live.refresh()
+            return Changed(receipt=written.seqs[0], epoch=written.epoch, kid=key.kid)
+
+    async def revoke(self, who: Who, given: Revocation) -> Changed:
+        """Stop something now. When this returns, no call of it commits any more; its sessions are closed."""
+        may(who, "inventory.revoke")
+        changed = await self._change(who, given, revoke=True)
+        if given.what == "connector":
+            await self._upstreams.end(connector=given.name)
+        if given.what == "agent":
+            await self._upstreams.end(agent=given.name)
+        return changed
+
+    async def restore(self, who: Who, given: Revocation) -> Changed:
+        """Let something revoked act again. Tasks revoked meanwhile stay ended."""
+        may(who, "inventory.restore")
+        return await self._change(who, given, revoke=False)
+
+    async def _change(self, who: Who, given: Revocation, *, revoke: bool) -> Changed:
+        async with self._live.changing:
+            self._known(given)
+            if self._live.view().is_revoked(given.what, given.name) == revoke:
+                raise CallerFault(f"{given.what} `{given.name}` is {'already' if revoke else 'not'} revoked")
+            about = {"at": self._now(), "reason": given.reason, "actor": who.actor.name}
+            value = msgspec.json.encode(about) if revoke else None
+            event = InventoryEvent(
+                event="revoked" if revoke else "restored",
+                what=given.what,
+                name=given.name,
+                reason=given.reason,
+                actor=who.actor,
+            )
+            put = Put(kind="revoked", key=f"{given.what}/{given.name}", value=value)
+            write = Write(puts=(put,), drafts=(Draft(body=event),), raise_epoch=True)
+            written = await self._live.store.write(write)
+            self._live.refresh()
+            return Changed(receipt=written.seqs[0], epoch=written.epoch)
+
+    def _known(self, given: Revocation) -> None:
+        declared = self._live.view().declared
+        names = {
+            "agent": declared.agents,
+            "connector": declared.connectors,
+            "service": declared.services,
+            "key": self._live.store.rows("agent_key"),
+        }[given.what]
+        if given.name not in names:
+            raise CallerFault(f"there is no {given.what} `{given.name}`", "`remit agent list` shows what there is")

@@ -1,0 +1,79 @@
+"""What is in force now: the view of the catalogue and the compiled policies, both whole, both replaced at once.
+
+They are made from `remit.yaml` as read at start and from the store's rows, beside the running ones; a set that does not
+compile replaces nothing. Every act that changes pins, keys, revocations or policies ends with `refresh`.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from remit.catalogue import View
+from remit.catalogue.model import Declared
+from remit.commit.facts import Store
+from remit.policy import Policies, compiled
+
+NO_POLICY = ""
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """The row `policy/current`: the set in force and its text."""
+
+    digest: str
+    text: str
+
+
+class Live:
+    """Holds view and policies. `changing` is taken by every act that changes what `view` is made from."""
+
+    def __init__(self, store: Store, declared: Declared, digest: str) -> None:
+        self.store = store
+        self.changing = asyncio.Lock()
+        self._declared = declared
+        self._digest = digest
+        self._view = self.made()
+        self._policies = self.compiled_for(self._view)
+
+    def view(self) -> View:
+        return self._view
+
+    def policies(self) -> Policies:
+        return self._policies
+
+    def applied(self) -> Applied:
+        """The policy set last applied; an empty one before any was."""
+        row = self.store.rows("policy").get("current")
+        return msgspec.json.decode(row.value, type=Applied) if row else Applied(digest=NO_POLICY, text="")
+
+    def made(self, **over: Mapping[str, bytes | None]) -> View:
+        """A view of the store's rows, with the rows of a kind overlaid (`pin={key: value}`; None removes)."""
+        rows = {kind: self._rows(kind, over.get(kind, {})) for kind in ("pin", "seen", "agent_key", "revoked")}
+        return View.of(
+            self._declared,
+            self._digest,
+            pins=rows["pin"],
+            seen=rows["seen"],
+            keys=rows["agent_key"],
+            revoked=rows["revoked"],
+        )
+
+    def compiled_for(self, view: View, text: str | None = None) -> Policies:
+        """The applied policies, or `text`, compiled against a view. Raises `ConfigFault` if they do not fit it."""
+        return compiled(self.applied().text if text is None else text, view)
+
+    def refresh(self) -> None:
+        """Take over what the store now holds."""
+        view = self.made()
+        self._policies = self.compiled_for(view)
+        self._view = view
+
+    def _rows(self, kind: str, over: Mapping[str, bytes | None]) -> dict[str, bytes]:
+        rows = {key: row.value for key, row in self.store.rows(kind).items()}
+        for key, value in over.items():
+            if value is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = value
+        return rows

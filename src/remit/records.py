@@ -1,0 +1,58 @@
+"""How a call's record is closed: with the receipt of a denial, or with its outcome.
+
+These two are the shell's side of every ending. Neither decides; both refuse to hand anything to the agent that is not on
+record first.
+"""
+
+from typing import Literal
+
+from remit.answer import Refusal, Released, Withheld
+from remit.case import Case
+from remit.commit import returned
+from remit.commit.model import Booking, Warrant, Write
+from remit.errors import RemitError
+from remit.forward.model import Fault, Reply
+from remit.ledger.receipt import Denial
+from remit.outcome import outcome, outcome_draft, refused
+from remit.reasons import Denied, Reason
+from remit.world import World
+
+
+async def deny(case: Case, no: Denied, world: World) -> Refusal:
+    """Record a no and say it. Without a proven identity it is only counted; if it cannot be recorded it is still a no."""
+    if not case.has("principal"):
+        world.denials.noise(no.reason)
+        return refused(no, "")
+    verdict: Literal["DENY", "STEP_UP"] = "STEP_UP" if no.approvals else "DENY"
+    asked = case.asked(policies=no.policies)
+    body = Denial(asked=asked, verdict=verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
+    try:
+        receipt = await world.denials.record(body, task=case.task_id(), values=case.values())
+    except (RemitError, Denied):
+        return refused(Denied(Reason.COMMIT_STORE), "")
+    return refused(no, receipt)
+
+
+async def conclude(
+    case: Case, booking: Booking, *, warrant: Warrant, reply: Reply | Fault, ended: Released | Withheld, world: World
+) -> Released | Refusal:
+    """Record the outcome and release the result, or withhold it when the outcome cannot be recorded.
+
+    Durable before the release for `write` and `privileged`; for `read` sequenced, and durable with the next group
+    commit: a crash in between reads «outcome unknown». The budget is given back only for a call certainly not sent.
+    """
+    upstream = reply.upstream if isinstance(reply, Reply) else ""
+    body = outcome(case.id, warrant.intent, ended, duration_ms=world.now() - case.received, upstream=upstream)
+    result = bytes(ended.result) if isinstance(ended, Released) else None
+    draft = outcome_draft(body, task=booking.task, result=result, keep=case.keeps_values())
+    write = Write(drafts=(draft,), reserves=returned(booking) if body.outcome == "not_sent" else ())
+    try:
+        if case.classified.tier == "read":
+            world.store.enqueue(write)
+        else:
+            await world.store.write(write)
+    except (RemitError, Denied):
+        return refused(Denied(Reason.OUTCOME_UNRECORDED), str(warrant.intent))
+    if isinstance(ended, Withheld):
+        return refused(Denied(ended.reason, ended.detail), str(warrant.intent))
+    return ended
