@@ -26,8 +26,8 @@ class Upstreams(Protocol):
         """What the server says of itself now: tools, prompts, resources, templates and the server's own contract."""
         ...
 
-    async def end(self, *, task: str | None = None, connector: str | None = None) -> None:
-        """Close every session of a task or connector; kill stdio servers with their process group."""
+    async def end(self, *, task: str | None = None, connector: str | None = None, agent: str | None = None) -> None:
+        """Close every session of a task, connector or agent; kill stdio servers with their process group."""
         ...
 
     async def close(self) -> None:
