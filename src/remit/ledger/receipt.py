@@ -216,7 +216,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: int
     at: int
     body: AnyBody
-    v: int = FORMAT
+    v: int = 1  # not FORMAT: a leaf without `v` is of format 1 for ever
     task: str | None = None
     n: int | None = None
     values: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,247 @@
+"""Step 8, the state machine every store shares: what a write does, and when it must not.
+
+`State.apply` checks every condition of a `Write` against the state after all earlier writes and only then changes
+anything; a refused write leaves nothing. What it returns, a `Delta`, is all that has to be persisted, and nothing
+else: two drivers that persist the same deltas hold the same ledger. It never reads a clock or makes a salt: both are
+given. It never does I/O.
+
+Checked in this order: time, epoch, counters the decision read, rows, budgets, blobs, drafts. The drafts' rules are the
+ledger's own: an outcome answers an intent that is open, once; an erasure names receipts before it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.json import Encoder
+
+from remit.canonical import digest
+from remit.commit.model import Put, Reserve, Row, Write, Written
+from remit.errors import CallerFault, Conflict
+from remit.ledger.merkle import Frontier, leaf_hash
+from remit.ledger.receipt import FORMAT, Draft, Erasure, Intent, Outcome, Receipt, Value
+from remit.limits import CLOCK_REGRESSION_MS
+from remit.reasons import Denied, Reason, Restart
+
+SALT_BYTES: Final = 16
+
+_encode = Encoder().encode
+_sha256 = hashlib.sha256
+
+
+class Leaf(NamedTuple):
+    """One receipt as it will be stored: `data` are its exact bytes, `n` its number in its task."""
+
+    seq: int
+    task: str | None
+    n: int | None
+    data: bytes
+    hash: bytes
+
+
+class OpenIntent(NamedTuple):
+    """A call that was about to be sent and whose outcome is not known yet."""
+
+    seq: int
+    intent: Intent
+    task: str | None
+
+
+class Saved(Struct, kw_only=True):
+    """What a driver reads back at open. `tasks` counts each task's receipts; `blobs` are the digests it keeps."""
+
+    epoch: int = 0
+    high: int = 0
+    revision: int = 0
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
+    blobs: set[str] = field(default_factory=set)
+    open: dict[int, OpenIntent] = field(default_factory=dict)
+    frontier: Frontier = field(default_factory=Frontier)
+
+
+class Delta(Struct, kw_only=True, gc=False):
+    """What one write changed. A row of None is deleted; `peaks` are the tree's after it, `high` the time mark's."""
+
+    leaves: list[Leaf]
+    values: list[Value]
+    rows: dict[tuple[str, str], Row | None]
+    counters: dict[str, int]
+    blobs: dict[str, bytes]
+    opened: dict[int, OpenIntent]
+    closed: list[int]
+    erased: list[int]
+    epoch: int
+    high: int
+    revision: int
+    size: int
+    peaks: tuple[bytes, ...] = ()
+
+    def written(self) -> Written:
+        """What the writer is told."""
+        return Written(seqs=tuple(leaf.seq for leaf in self.leaves), epoch=self.epoch)
+
+
+class State:
+    """The sequenced state of one store. Not thread-safe: one event loop applies, in one order."""
+
+    def __init__(self, saved: Saved) -> None:
+        self.epoch, self.high, self._revision = saved.epoch, saved.high, saved.revision
+        self.frontier = saved.frontier
+        self.open = saved.open
+        self._tasks = saved.tasks
+        self._blobs = saved.blobs
+        self._rows: dict[str, dict[str, Row]] = {}
+        self._counters: dict[str, dict[str, int]] = {}
+        for (kind, key), row in saved.rows.items():
+            self._rows.setdefault(kind, {})[key] = row
+        for name, value in saved.counters.items():
+            self._counters.setdefault(_group(name), {})[name] = value
+
+    def counter(self, name: str) -> int:
+        """One counter; 0 if it was never touched."""
+        return self._counters.get(_group(name), {}).get(name, 0)
+
+    def counters(self, prefix: str) -> dict[str, int]:
+        """All counters whose name begins with `prefix`; quick for `task/<id>/` and longer."""
+        group = _group(prefix)
+        # Only a prefix of two whole segments names a single group; a shorter one may begin many.
+        groups = [self._counters.get(group, {})] if group.count("/") == 2 else list(self._counters.values())
+        return {name: value for held in groups for name, value in held.items() if name.startswith(prefix)}
+
+    def row(self, kind: str, key: str) -> Row | None:
+        """One row of state, None if there is none."""
+        return self._rows.get(kind, {}).get(key)
+
+    def rows(self, kind: str) -> dict[str, Row]:
+        """All rows of a kind, as a copy."""
+        return dict(self._rows.get(kind, {}))
+
+    def apply(self, write: Write, now: int, salts: Callable[[], bytes]) -> Delta:
+        """Check everything, then change everything; return what to persist.
+
+        `now` is epoch ms, `salts` gives 16 random bytes a call. Raises `Denied` (`clock.regressed`,
+        `commit.budget`), `Restart`, `Conflict`, or `CallerFault` for a write no correct caller makes.
+        """
+        self._check_expectations(write, now)
+        rows, revision = self._changed(write.puts)
+        delta = Delta(
+            leaves=[],
+            values=[],
+            rows=rows,
+            counters=self._reserved(write.reserves),
+            blobs=self._new_blobs(write.blobs),
+            opened={},
+            closed=[],
+            erased=[],
+            epoch=self.epoch + write.raise_epoch,
+            high=max(now, self.high),
+            revision=revision,
+            size=self.frontier.size,
+        )
+        tasks: dict[str, int] = {}
+        for draft in write.drafts:
+            self._sequence(draft, delta, tasks, salts)
+        self._adopt(delta, tasks)
+        return delta
+
+    def _check_expectations(self, write: Write, now: int) -> None:
+        if write.expect_epoch is not None:
+            if now < self.high - CLOCK_REGRESSION_MS:
+                raise Denied(Reason.CLOCK_REGRESSED, f"the clock is {self.high - now} ms behind the record")
+            if write.expect_epoch != self.epoch:
+                raise Restart(f"the revocation epoch is {self.epoch}, not {write.expect_epoch}")
+        for name, value in write.expect_counters.items():
+            if self.counter(name) != value:
+                raise Restart(f"the counter `{name}` is {self.counter(name)}, not {value}")
+
+    def _changed(self, puts: Iterable[Put]) -> tuple[dict[tuple[str, str], Row | None], int]:
+        changed: dict[tuple[str, str], Row | None] = {}
+        revision = self._revision
+        for put in puts:
+            at = (put.kind, put.key)
+            now = changed[at] if at in changed else self.row(*at)
+            version = now.version if now else 0
+            if put.expect is not None and put.expect != version:
+                raise Conflict(f"the {put.kind} `{put.key}` was changed by somebody else", "look at it, then try again")
+            # Versions are never used twice, so a row that was deleted and made again is another row.
+            revision += 1
+            changed[at] = None if put.value is None else Row(value=put.value, version=revision)
+        return changed, revision
+
+    def _reserved(self, reserves: Iterable[Reserve]) -> dict[str, int]:
+        changed: dict[str, int] = {}
+        for reserve in reserves:
+            name = reserve.counter
+            after = (changed[name] if name in changed else self.counter(name)) + reserve.amount
+            if after < 0 or (reserve.most is not None and after > reserve.most):
+                raise Denied(Reason.COMMIT_BUDGET, f"`{name}` would be {after} of {reserve.most}")
+            changed[name] = after
+        return changed
+
+    def _new_blobs(self, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
+        new = {name: data for name, data in blobs.items() if name not in self._blobs}
+        for name, data in new.items():
+            if digest(data) != name:
+                raise CallerFault(f"a blob does not have the digest `{name}`")
+        return new
+
+    def _sequence(self, draft: Draft, delta: Delta, tasks: dict[str, int], salts: Callable[[], bytes]) -> None:
+        """Add one draft to the delta as the next receipt."""
+        seq, task, n = delta.size, draft.task, None
+        if task is not None:
+            n = tasks[task] if task in tasks else self._tasks.get(task, 0)
+            tasks[task] = n + 1
+        hashes = {}
+        for name, data in draft.values.items():
+            salt = salts()
+            hashes[name] = "sha256:" + _sha256(salt + data).hexdigest()
+            if name not in draft.hash_only:
+                delta.values.append(Value(seq=seq, name=name, salt=salt, data=data))
+        self._track(draft, seq, delta)
+        data = _encode(Receipt(seq=seq, at=delta.high, body=draft.body, v=FORMAT, task=task, n=n, values=hashes))
+        delta.leaves.append(Leaf(seq, task, n, data, leaf_hash(data)))
+        delta.size = seq + 1
+
+    def _track(self, draft: Draft, seq: int, delta: Delta) -> None:
+        body = draft.body
+        if isinstance(body, Intent):
+            delta.opened[seq] = OpenIntent(seq, body, draft.task)
+        elif isinstance(body, Outcome):
+            intent = delta.opened.get(body.intent) or self.open.get(body.intent)
+            if intent is None or body.intent in delta.closed:
+                raise CallerFault(f"receipt {body.intent} is no open intent")
+            if (intent.intent.asked.call, intent.task) != (body.call, draft.task):
+                raise CallerFault(f"receipt {body.intent} is the intent of another call")
+            delta.closed.append(body.intent)
+        elif isinstance(body, Erasure):
+            if any(not 0 <= erased < seq for erased in body.receipts):
+                raise CallerFault("an erasure names a receipt that is not before it")
+            delta.erased.extend(body.receipts)
+
+    def _adopt(self, delta: Delta, tasks: dict[str, int]) -> None:
+        """Nothing below can fail: what was checked becomes true."""
+        self.epoch, self.high, self._revision = delta.epoch, delta.high, delta.revision
+        for leaf in delta.leaves:
+            self.frontier.append(leaf.hash)
+        delta.peaks = tuple(self.frontier.peaks)
+        self._tasks.update(tasks)
+        self._blobs.update(delta.blobs)
+        self.open.update(delta.opened)
+        for seq in delta.closed:
+            del self.open[seq]
+        for name, value in delta.counters.items():
+            self._counters.setdefault(_group(name), {})[name] = value
+        for (kind, key), row in delta.rows.items():
+            if row is None:
+                self._rows.get(kind, {}).pop(key, None)
+            else:
+                self._rows.setdefault(kind, {})[key] = row
+
+
+def _group(name: str) -> str:
+    """The first two segments, so that a task's counters are found without reading every task's."""
+    end = name.find("/", name.find("/") + 1)
+    return name[: end + 1]
