@@ -1,0 +1,112 @@
+"""Step 4, the answer: a call of exactly the contract that was pinned."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from remit.call.model import Call
+from remit.catalogue.model import Contract, Tool
+from remit.errors import CallerFault
+from remit.reasons import Denied, Reason
+from remit.schema.compiled import Compiled, compiled
+
+_SHOWN: Final = 5
+
+
+def conforming(call: Call, tool: Tool) -> Tool:
+    """The tool, if `call` is a well-formed call of its pinned contract.
+
+    Raises `Denied(schema.quarantined)` while the server advertises something else than the pin, and
+    `Denied(schema.arguments)` naming paths and keywords of what does not fit, never a value.
+    """
+    if tool.quarantined is not None:
+        raise Denied(Reason.SCHEMA_QUARANTINED, f"`{call.target[:200]}` awaits review")
+    if call.method == "tools/call":
+        _arguments(call.arguments, tool.contract)
+    elif call.method == "prompts/get":
+        _prompt(call.arguments, tool.contract)
+    elif call.arguments != {"uri": call.name}:
+        raise Denied(Reason.SCHEMA_ARGUMENTS, "a resource takes its uri and nothing else")
+    return tool
+
+
+def check_contract(contract: Contract) -> tuple[str, ...]:
+    """The open places of a contract about to be pinned (see `open_places`).
+
+    Raises `CallerFault` for one no call could be checked against: no or an invalid schema, a reference to
+    elsewhere, a prompt whose arguments are not a list of uniquely named ones.
+    """
+    if contract.kind == "prompt":
+        _declared(contract)
+    if contract.kind != "tool":
+        return ()
+    try:
+        ready = _input(contract)
+        if contract.body.get("outputSchema") is not None:
+            compiled(contract.body["outputSchema"])
+    except CallerFault as e:
+        raise CallerFault(f"`{contract.target}`: {e.message}", e.advice) from e
+    return ready.open
+
+
+def open_places(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """JSON Pointers into `schema` where what it does not name may still be sent, sorted. Raises `CallerFault`.
+
+    Example: `{"properties": {"labels": {"type": "object"}}}` is open at `/properties/labels`.
+    """
+    return compiled(schema).open
+
+
+def fits(schema: Mapping[str, Any], value: Any) -> Any:
+    """The value, if it fits a result schema, which may add members (not a closed world).
+
+    Raises `Denied(result.schema)` naming paths and keywords, also when the schema itself is not one.
+    """
+    try:
+        failures = compiled(schema).failures(value)
+    except CallerFault as e:
+        raise Denied(Reason.RESULT_SCHEMA, e.message) from e
+    _refuse(Reason.RESULT_SCHEMA, failures)
+    return value
+
+
+def _arguments(arguments: dict[str, Any], contract: Contract) -> None:
+    try:
+        ready = _input(contract)
+    except CallerFault as e:
+        raise Denied(Reason.SCHEMA_ARGUMENTS, f"the pinned contract cannot be used: {e.message}") from e
+    _refuse(Reason.SCHEMA_ARGUMENTS, ready.failures(arguments))
+    _refuse(Reason.SCHEMA_ARGUMENTS, (f"`{at[:200]}` (not in the schema)" for at in ready.unnamed(arguments)))
+
+
+def _prompt(arguments: dict[str, Any], contract: Contract) -> None:
+    try:
+        declared = _declared(contract)
+    except CallerFault as e:
+        raise Denied(Reason.SCHEMA_ARGUMENTS, f"the pinned contract cannot be used: {e.message}") from e
+    _refuse(Reason.SCHEMA_ARGUMENTS, (f"`/{name[:80]}` (not declared)" for name in arguments.keys() - declared.keys()))
+    missing = (name for name, required in declared.items() if required and name not in arguments)
+    _refuse(Reason.SCHEMA_ARGUMENTS, (f"`/{name[:80]}` (required)" for name in missing))
+    wrong = (name for name, value in arguments.items() if not isinstance(value, str))
+    _refuse(Reason.SCHEMA_ARGUMENTS, (f"`/{name[:80]}` (type: string)" for name in wrong))
+
+
+def _input(contract: Contract) -> Compiled:
+    return compiled(contract.body.get("inputSchema"), f"input of {contract.digest}")
+
+
+def _declared(contract: Contract) -> dict[str, bool]:
+    """The arguments of a prompt: name to whether it is required."""
+    rows = contract.body.get("arguments") or ()
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
+        raise CallerFault(f"the arguments of prompt `{contract.target}` are not a list of objects")
+    declared = {row.get("name"): row.get("required") is True for row in rows}
+    if len(declared) != len(rows) or not all(isinstance(name, str) and name for name in declared):
+        raise CallerFault(f"the arguments of prompt `{contract.target}` are not uniquely named")
+    return {str(name): required for name, required in declared.items()}
+
+
+def _refuse(reason: Reason, failures: Iterable[str]) -> None:
+    shown = sorted(set(islice(failures, _SHOWN)))
+    if shown:
+        raise Denied(reason, "; ".join(shown))

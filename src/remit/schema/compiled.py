@@ -1,0 +1,134 @@
+"""A schema made ready: compiled once, bounded, remembered by digest.
+
+The text is compiled as it stands, under the draft it declares, plus one annotation (`remit:world`) where a
+value's members are named or the rest of them is ruled on. Which members of a given value were named is read from
+the annotations of the validation itself, so branches of `allOf`, `anyOf`, `oneOf`, `if` and `$ref` add up exactly as
+the draft composes them, at any depth, in drafts that have no `unevaluatedProperties` too, and nothing under `not` or
+in a branch that failed counts. Closing the text branch by branch would refuse what siblings name and change which
+branches match.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import jsonschema_rs
+from jsonschema_rs import RegexOptions, Validator, validator_for
+from msgspec import json
+
+from remit.canonical import digest
+from remit.errors import CallerFault
+from remit.limits import CONTRACT_BYTES_MAX, SCHEMAS_COMPILED_MAX
+from remit.schema.places import deepest, names_members, open_in, settles
+from remit.schema.walk import Document, escaped
+
+_WORLD: Final = "remit:world"
+_NAMING: Final = ("/properties", "/patternProperties")
+_ADVICE: Final = "ask the owner of the tool server to correct it"
+
+
+class Compiled(NamedTuple):
+    """`depth` is how deep a value may nest to be checked at all; `open` lists the open places."""
+
+    validator: Validator
+    depth: int
+    open: tuple[str, ...]
+
+    def failures(self, value: Any) -> Iterator[str]:
+        """Where a value does not fit and by which keyword: `` `/path` (type)``. Never any part of a value."""
+        if _deeper(value, self.depth):
+            yield f"`/` (nested deeper than {self.depth} levels)"
+            return
+        if not self.validator.is_valid(value):
+            for error in self.validator.iter_errors(value):
+                path = "".join(f"/{escaped(str(token))}" for token in error.instance_path)
+                yield f"`{path[:200] or '/'}` ({_expected(error)})"
+
+    def unnamed(self, value: Any) -> Iterator[str]:
+        """Pointers to members of `value`, which fits, that nothing in the schema names."""
+        named: dict[str, set[str]] = {"": set()}
+        settled: set[str] = set()
+        for note in self.validator.evaluate(value).annotations():
+            at, said = note["instanceLocation"], note["annotations"]
+            if isinstance(said, dict):
+                if _WORLD in said:
+                    named.setdefault(at, set())
+                    if said[_WORLD] == "settled":
+                        settled.add(at)
+            elif isinstance(said, list) and note["schemaLocation"].endswith(_NAMING):
+                named.setdefault(at, set()).update(str(name) for name in said)
+        return _unnamed(value, "", {at: names for at, names in named.items() if at not in settled})
+
+
+_REMEMBERED: Final[dict[str, Compiled]] = {}
+
+
+def compiled(schema: Any, key: str = "") -> Compiled:
+    """The schema, ready. `key` stands for it, where its digest need not be taken. Raises `CallerFault`."""
+    key = key or digest(json.encode(schema))
+    found = _REMEMBERED.get(key)
+    if found is None:
+        found = _compile(schema)
+        while len(_REMEMBERED) >= SCHEMAS_COMPILED_MAX:
+            del _REMEMBERED[next(iter(_REMEMBERED))]
+        _REMEMBERED[key] = found
+    return found
+
+
+def _compile(schema: Any) -> Compiled:
+    size = len(json.encode(schema))
+    if size > CONTRACT_BYTES_MAX:
+        raise CallerFault(f"the schema has {size} bytes, at most {CONTRACT_BYTES_MAX} are read", _ADVICE)
+    document = Document(copy.deepcopy(dict(schema) if isinstance(schema, Mapping) else schema))
+    everything = document.everything()
+    _validator(document.root.node)  # first as it stands: what follows may rely on its being a schema
+    depth, places = deepest(document), open_in(document)
+    for part in everything.values():
+        if isinstance(part.node, dict):
+            part.node.pop(_WORLD, None)
+            if settles(document, part):
+                part.node[_WORLD] = "settled"
+            elif names_members(document.tree(part)):
+                part.node[_WORLD] = "closed"
+    return Compiled(_validator(document.root.node), depth, places)
+
+
+def _validator(schema: Any) -> Validator:
+    try:
+        return validator_for(schema, validate_formats=True, pattern_options=RegexOptions(), offline=True)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as e:
+        where = "".join(f"/{escaped(str(token))}" for token in getattr(e, "instance_path", ())) or "/"
+        raise CallerFault(
+            f"`{where[:200]}` of the schema is not valid JSON Schema", f"{_ADVICE}; patterns have no look-around"
+        ) from e
+
+
+def _unnamed(value: Any, at: str, closed: dict[str, set[str]]) -> Iterator[str]:
+    if isinstance(value, dict):
+        names = closed.get(at)
+        for name, inner in value.items():
+            below = f"{at}/{escaped(name)}"
+            if names is not None and name not in names:
+                yield below
+            else:
+                yield from _unnamed(inner, below, closed)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _unnamed(inner, f"{at}/{index}", closed)
+
+
+def _expected(error: jsonschema_rs.ValidationError) -> str:
+    """The keyword, with what the schema (never the value) says where that helps."""
+    kind = error.kind
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Type):
+        return f"type: {', '.join(kind.types)}"
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+        return f"required: `{kind.property[:80]}`"
+    return str(kind.name)
+
+
+def _deeper(value: Any, most: int) -> bool:
+    if most < 0:
+        return True
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_deeper(item, most - 1) for item in inner if isinstance(item, dict | list)) if inner else False

@@ -1,0 +1,133 @@
+"""Where a schema's world is closed, where it is open, and how much work it can cause.
+
+A place is *closed* when anything that speaks of it names members (`properties`, `patternProperties`); the arguments
+themselves always are. It is *open* when the schema says so (`additionalProperties` or `unevaluatedProperties` other
+than false, a pattern of names), or when it may hold objects or arrays and nothing is said about what is in them.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from remit.limits import DEPTH_MAX, SCHEMA_WORK_MAX
+from remit.schema.walk import Document, Part
+
+_NAMED: Final = ("properties", "patternProperties")
+_ELEMENTS: Final = ("items", "additionalItems", "unevaluatedItems")
+_ALL: Final = frozenset({"null", "boolean", "number", "integer", "string", "array", "object"})
+
+
+def open_in(document: Document) -> tuple[str, ...]:
+    """JSON Pointers to where what the schema does not name may still be sent, sorted. Raises `CallerFault`.
+
+    Example: `{"properties": {"labels": {"type": "object"}}}` is open at `/properties/labels`.
+    """
+    found: set[str] = set()
+    seen: set[str] = set()
+    todo = [document.root]
+    while todo:
+        place = todo.pop()
+        if place.pointer in seen:
+            continue
+        seen.add(place.pointer)
+        tree = document.tree(place)
+        found.update(f"{part.pointer}/{keyword}" for part in tree for keyword in _open_keywords(document, part))
+        if _may_hold_anything(document, place, tree):
+            found.add(place.pointer)
+        todo.extend(part for node in tree for part in document.parts(node) if part.child)
+    return tuple(sorted(found))
+
+
+def names_members(tree: tuple[Part, ...]) -> bool:
+    """Whether anything in it names members of an object."""
+    return any(keyword in part.node for part in _objects(tree) for keyword in _NAMED)
+
+
+def settles(document: Document, part: Part) -> bool:
+    """Whether it rules on every member itself, by a statement about those it does not name."""
+    return isinstance(part.node, dict) and not document.others.isdisjoint(part.node)
+
+
+def deepest(document: Document) -> int:
+    """How deep arguments may nest so that no value in them is checked more than `SCHEMA_WORK_MAX` times.
+
+    `DEPTH_MAX` for ordinary schemas. Less for one whose branches each check the same member again, level by level:
+    the work doubles with every level, so it is the depth that has to be bounded. Raises `CallerFault`.
+    """
+    places = {part.pointer: document.tree(part, negated=True) for part in document.everything().values()}
+    inside = {pointer: _applied(document, tree) for pointer, tree in places.items()}
+    work = {pointer: len(tree) for pointer, tree in places.items()}
+    for depth in range(1, DEPTH_MAX + 1):
+        deeper = {
+            pointer: len(places[pointer]) + max((sum(work[at] for at in group) for group in groups), default=0)
+            for pointer, groups in inside.items()
+        }
+        if deeper[""] > SCHEMA_WORK_MAX:
+            return depth - 1
+        if deeper == work:
+            break
+        work = deeper
+    return DEPTH_MAX
+
+
+def _applied(document: Document, tree: tuple[Part, ...]) -> tuple[tuple[str, ...], ...]:
+    """What is applied to one member or element: pointers, grouped by the member they can meet on."""
+    named: dict[str, list[str]] = {}
+    any_member: list[str] = []
+    elements: list[str] = []
+    for part in (part for node in tree for part in document.parts(node) if not part.in_place and part.keyword != "not"):
+        if part.keyword == "properties":
+            named.setdefault(part.member, []).append(part.pointer)
+        elif part.keyword in ("items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"):
+            elements.append(part.pointer)
+        elif part.keyword in ("patternProperties", *document.others):
+            any_member.append(part.pointer)
+    groups = [tuple(group + any_member) for group in named.values()]
+    return (*groups, tuple(any_member), tuple(elements))
+
+
+def _open_keywords(document: Document, part: Part) -> Iterator[str]:
+    if isinstance(part.node, dict):
+        yield from (keyword for keyword in document.others if part.node.get(keyword, False) is not False)
+        if part.node.get("patternProperties"):
+            yield "patternProperties"
+
+
+def _may_hold_anything(document: Document, place: Part, tree: tuple[Part, ...]) -> bool:
+    if place is document.root:
+        return False
+    kinds = _kinds(document, place)
+    spoken = {keyword for part in _objects(tree) for keyword in part.node}
+    silent = spoken.isdisjoint(_NAMED) and spoken.isdisjoint(document.others)
+    return ("object" in kinds and silent) or ("array" in kinds and not _says_elements(tree))
+
+
+def _says_elements(tree: tuple[Part, ...]) -> bool:
+    # `items` as a list (up to 2019-09) leaves the rest open, as `prefixItems` does.
+    return any(
+        keyword in part.node and not isinstance(part.node[keyword], list)
+        for part in _objects(tree)
+        for keyword in _ELEMENTS
+    )
+
+
+def _kinds(document: Document, part: Part) -> frozenset[str]:
+    """The JSON types a place may hold. Fixed values (`const`, `enum`) are no place for anything else."""
+    if isinstance(part.node, bool):
+        return _ALL if part.node else frozenset()
+    if "const" in part.node or "enum" in part.node:
+        return frozenset()
+    declared = part.node.get("type", _ALL)
+    kinds = frozenset((declared,) if isinstance(declared, str) else declared)
+    choices: dict[str, frozenset[str]] = {}
+    for inner in document.parts(part):
+        if inner.keyword in ("allOf", "$ref"):
+            kinds &= _kinds(document, inner)
+        elif inner.keyword in ("anyOf", "oneOf"):
+            choices[inner.keyword] = choices.get(inner.keyword, frozenset()) | _kinds(document, inner)
+    for kind in choices.values():
+        kinds &= kind
+    return kinds
+
+
+def _objects(tree: tuple[Part, ...]) -> Iterator[Any]:
+    return (part for part in tree if isinstance(part.node, dict))
