@@ -1,10 +1,25 @@
 """What exists: the rows of `remit.yaml` as declared, and what of them is in force."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
+from remit.limits import (
+    AGENT_CALLS_PER_SECOND,
+    AGENT_IN_FLIGHT,
+    AGENT_OPEN_TASKS,
+    AGENT_PROCESSES,
+    AGENT_STREAMS,
+    EXTERNAL_TOKEN_LIFETIME_MAX_S,
+    TASK_CALLS_MAX,
+    TASK_LIFETIME_MAX_S,
+    TEMPLATE_IDLE_S,
+)
+
+Count = Annotated[int, Meta(ge=1)]
+Calls = Annotated[int, Meta(ge=1, le=TASK_CALLS_MAX)]
+Minutes = Annotated[int, Meta(ge=1, le=TASK_LIFETIME_MAX_S // 60)]
 Tier = Literal["read", "write", "privileged"]
 TIERS: tuple[Tier, ...] = ("read", "write", "privileged")
 Role = Literal["requester", "operator", "auditor"]
@@ -13,11 +28,19 @@ Boundary = Literal["same-user", "separate-user", "separate-host"]
 ContractKind = Literal["tool", "prompt", "resource", "template", "server"]
 
 
+# Which contract a governed method calls.
+CALLS: Final[Mapping[str, ContractKind]] = {
+    "tools/call": "tool",
+    "prompts/get": "prompt",
+    "resources/read": "resource",
+}
+
+
 class _Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row of the file: unknown keys are errors."""
 
 
-class Person(_Row):
+class Person(_Row, frozen=True, kw_only=True):
     """A human. `os_user` is how the people's door knows them; `email` how others do."""
 
     email: str
@@ -25,14 +48,14 @@ class Person(_Row):
     roles: tuple[Role, ...] = ()
 
 
-class ExternalIdentity(_Row):
+class ExternalIdentity(_Row, frozen=True, kw_only=True):
     """The exact (issuer, subject) an external token must carry. `issuer` is a name under `issuers`."""
 
     issuer: str
     subject: str
 
 
-class Service(_Row):
+class Service(_Row, frozen=True, kw_only=True):
     """An orchestrator that opens tasks at the people's door with its own workload token."""
 
     owner: str
@@ -40,12 +63,12 @@ class Service(_Row):
     roles: tuple[Role, ...] = ()
 
 
-class IssuerRow(_Row):
+class IssuerRow(_Row, frozen=True, kw_only=True):
     """An external issuer. Exactly one source of keys: `jwks_url`, `jwks_file`, `bundle_url` or `bundle_file`.
 
     `issuer` is the `iss` claim (OIDC) or the trust domain `spiffe://…` (SPIFFE). `audiences` are what its tokens
     must name: gateway-wide is allowed for external workloads. `for_people` issuers verify ID tokens of requesters
-    and are never accepted at the agents' door.
+    and are never accepted at the agents' door. A token that lives longer than `lifetime_max_s` is refused.
     """
 
     kind: Literal["oidc", "spiffe"]
@@ -58,9 +81,10 @@ class IssuerRow(_Row):
     bundle_url: str | None = None
     bundle_file: str | None = None
     for_people: bool = False
+    lifetime_max_s: Count = EXTERNAL_TOKEN_LIFETIME_MAX_S
 
 
-class Model(_Row):
+class Model(_Row, frozen=True, kw_only=True):
     """The model an agent runs, as its owner declares it."""
 
     provider: str
@@ -68,27 +92,30 @@ class Model(_Row):
     version: str
 
 
-class AgentLimits(_Row):
-    """Per-agent bounds; None takes the default of `limits.py`."""
+class AgentLimits(_Row, frozen=True, kw_only=True):
+    """Per-agent bounds; what is not said takes the default of `limits.py`."""
 
-    calls_per_second: int | None = None
-    in_flight: int | None = None
-    open_tasks: int | None = None
-    streams: int | None = None
-    processes: int | None = None
+    calls_per_second: Count = AGENT_CALLS_PER_SECOND
+    in_flight: Count = AGENT_IN_FLIGHT
+    open_tasks: Count = AGENT_OPEN_TASKS
+    streams: Count = AGENT_STREAMS
+    processes: Count = AGENT_PROCESSES
 
 
-class Template(_Row):
-    """The default task of a client that names none: read-only scope under a purpose, absolute and idle limits."""
+class Template(_Row, frozen=True, kw_only=True):
+    """The default task of a client that names none: read-only scope under a purpose, absolute and idle limits.
+
+    Without `tools` it has all of the purpose's.
+    """
 
     purpose: str
     tools: tuple[str, ...] = ()
-    calls: int = 1000
-    minutes: int = 480
-    idle_minutes: int = 30
+    calls: Calls = 1000
+    minutes: Minutes = 480
+    idle_minutes: Minutes = TEMPLATE_IDLE_S // 60
 
 
-class Agent(_Row):
+class Agent(_Row, frozen=True, kw_only=True):
     """A workload with its own identity. Without `identity` it is of the local trust domain."""
 
     owner: str
@@ -101,14 +128,14 @@ class Agent(_Row):
     limits: AgentLimits = AgentLimits()
 
 
-class TierRule(_Row):
+class TierRule(_Row, frozen=True, kw_only=True):
     """`when` is a JSON Schema over the arguments; the first rule that fits decides the tier."""
 
     when: Mapping[str, Any]
     tier: Tier
 
 
-class ToolRow(_Row):
+class ToolRow(_Row, frozen=True, kw_only=True):
     """One callable as catalogued. `tier` or `rules`, not both; neither ⇒ privileged. `data` maps each data class
     the tool touches to JSON Pointers (RFC 6901) into the arguments that name the resources; none ⇒ the highest class.
     `keep` says what of argument and result values is stored beside the ledger.
@@ -118,10 +145,10 @@ class ToolRow(_Row):
     rules: tuple[TierRule, ...] = ()
     data: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keep: Keep = "full"
-    timeout_s: int | None = None
+    timeout_s: Count | None = None
 
 
-class Connector(_Row):
+class Connector(_Row, frozen=True, kw_only=True):
     """One upstream MCP server: `url` (Streamable HTTP) or `command` (stdio), not both.
 
     `env` lists the names of environment variables a stdio server receives; it gets no others. `stateless` lets all
@@ -140,8 +167,13 @@ class Connector(_Row):
     prompts: ToolRow = ToolRow()
 
 
-class Purpose(_Row):
-    """A catalogued kind of task: the most one could ever need."""
+class Purpose(_Row, frozen=True, kw_only=True):
+    """A catalogued kind of task: the most one could ever need.
+
+    `tools` are `connector/tool`, `connector/prompt:NAME`, `connector/resource:URI`, or one of these ending in `*` for
+    a whole connector, all its prompts, or the resources below a URI. `arguments` maps one of `tools` to a JSON Schema
+    the arguments of its calls must also fit.
+    """
 
     owner: str
     tools: tuple[str, ...]
@@ -149,12 +181,12 @@ class Purpose(_Row):
     tiers: tuple[Tier, ...] = ("read",)
     data_classes: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ("default",)
-    calls: int = 1000
-    minutes: int = 480
+    calls: Calls = 1000
+    minutes: Minutes = 480
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-class Gateway(_Row):
+class Gateway(_Row, frozen=True, kw_only=True):
     """Where Remit listens and what surrounds it. `public_url` is what agents are told; `boundary` what separates
     agents from the gateway: undeclared means the same OS user, the weakest. `checkpoint_to` is a file path or an
     `http(s)` URL outside the store that gets the signed checkpoint every few seconds. `people` is an optional TCP
@@ -175,7 +207,7 @@ class Gateway(_Row):
     allowed_origins: tuple[str, ...] = ()
 
 
-class Declared(_Row):
+class Declared(_Row, frozen=True, kw_only=True):
     """The whole of `remit.yaml`. `data_classes` are ordered from least to most sensitive."""
 
     version: Literal[1]
@@ -192,11 +224,21 @@ class Declared(_Row):
     purposes: Mapping[str, Purpose] = field(default_factory=dict)
 
 
-class Contract(Struct, frozen=True, kw_only=True):
-    """One advertised object, whole: what a tool server says of a tool, prompt, resource template or itself.
+_TARGET: Final[dict[ContractKind, str]] = {
+    "tool": "",
+    "prompt": "prompt:",
+    "resource": "resource:",
+    "template": "template:",
+    "server": "server:",
+}
 
-    `digest` is SHA-256 over RFC 8785 of `body`. For kind `server` the body holds its instructions and, for stdio,
-    command line, resolved executable and package version.
+
+class Contract(Struct, frozen=True, kw_only=True):
+    """One advertised object, whole: what a tool server says of a tool, prompt, resource, resource template or itself.
+
+    `name` is the object's own: a tool's or prompt's name, a resource's URI, a template's URI template; for kind
+    `server` whatever the server calls itself. `digest` is SHA-256 over RFC 8785 of `body`. For kind `server` the body
+    holds its instructions and, for stdio, command line, resolved executable and package version.
     """
 
     connector: str
@@ -207,15 +249,28 @@ class Contract(Struct, frozen=True, kw_only=True):
 
     @property
     def target(self) -> str:
-        return f"{self.connector}/{self.name}"
+        """What people call it: as `Call.target`, and `connector/template:…`, `connector/server:…`."""
+        return f"{self.connector}/{_TARGET[self.kind]}{self.name}"
+
+    @property
+    def key(self) -> str:
+        """Where the store keeps it, under kinds `pin` and `seen`."""
+        return f"{self.connector}/{self.kind}/{self.name}"
 
 
 class Tool(Struct, frozen=True, kw_only=True):
     """A callable in force: its pinned contract, its row, and whether what the server now advertises still matches.
 
-    `quarantined` holds the digest seen instead of the pin, None while they agree.
+    `quarantined` holds the digest seen instead of the pin (empty: it is no longer advertised), None while they agree.
     """
 
     contract: Contract
     row: ToolRow
     quarantined: str | None = None
+
+
+class AgentKey(Struct, frozen=True, kw_only=True):
+    """A key an agent of the local trust domain was enrolled with. `jwk` is RFC 7517, public members only."""
+
+    agent: str
+    jwk: Mapping[str, Any]

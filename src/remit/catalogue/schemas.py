@@ -1,0 +1,76 @@
+"""JSON Schemas operators and requesters write: tier rules and argument constraints.
+
+They decide what may pass, so they are read more strictly than the specification asks: an unknown keyword, which JSON
+Schema would ignore, is refused, because a misspelt constraint constrains nothing. Dialect 2020-12, no network
+references, regular expressions in linear time, formats checked.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+
+from remit.errors import CallerFault
+
+_ONE: Final = frozenset(
+    {"additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"}
+    | {"unevaluatedItems", "unevaluatedProperties"}
+)
+_LIST: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_NAMED: Final = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
+_PLAIN: Final = frozenset(
+    {"$anchor", "$comment", "$id", "$ref", "$schema", "const", "default", "dependentRequired", "deprecated"}
+    | {"description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "maxContains", "maxItems"}
+    | {"maxLength", "maxProperties", "maximum", "minContains", "minItems", "minLength", "minProperties", "minimum"}
+    | {"multipleOf", "pattern", "readOnly", "required", "title", "type", "uniqueItems", "writeOnly"}
+)
+_KEYWORDS: Final = _ONE | _LIST | _NAMED | _PLAIN
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
+    """The compiled schema, remembered by its text. Raises `CallerFault` when it is none."""
+    return _compiled(msgspec.json.encode(schema))
+
+
+def checked(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema, if it compiles and holds known keywords only; else `CallerFault`."""
+    validator(schema)
+    for keyword in _keywords(schema):
+        if keyword not in _KEYWORDS:
+            near = get_close_matches(keyword, _KEYWORDS, 1)
+            raise CallerFault(f"`{keyword}` is not a JSON Schema keyword", f"did you mean `{near[0]}`?" if near else "")
+    if schema.get("$schema", _DIALECT) != _DIALECT:
+        raise CallerFault("the schema is of another dialect", f"only `{_DIALECT}` is read")
+    return schema
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: bytes) -> Draft202012Validator:
+    try:
+        return Draft202012Validator(
+            msgspec.json.decode(text), pattern_options=RegexOptions(), validate_formats=True, offline=True
+        )
+    except (ValidationError, ValueError) as e:
+        first = str(e).splitlines()[0]
+        raise CallerFault(f"not a JSON Schema: {first}", "see json-schema.org, draft 2020-12") from e
+
+
+def _keywords(schema: object) -> Iterator[str]:
+    if not isinstance(schema, Mapping):
+        return
+    for keyword, value in schema.items():
+        yield keyword
+        for inner in _inner(keyword, value):
+            yield from _keywords(inner)
+
+
+def _inner(keyword: str, value: Any) -> list[Any]:
+    if keyword in _ONE:
+        return [value]
+    if keyword in _LIST:
+        return list(value)
+    return list(value.values()) if keyword in _NAMED else []
