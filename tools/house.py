@@ -223,9 +223,11 @@ def usual_length(modules: Iterable[Module]) -> Iterator[Violation]:
     functions = [(module.path, function) for module in modules for function in module.functions()]
     long = [(path, function) for path, function in functions if lines_of(function) > FUNCTION_LINES_USUAL]
     if len(long) * LONGER_THAN_USUAL_ONE_IN > len(functions):
+        rest = f"one of {len(long)} functions above {FUNCTION_LINES_USUAL} lines; 1 in {LONGER_THAN_USUAL_ONE_IN} may"
         for path, function in long:
-            message = f"`{function.name}` is one of {len(long)} functions above {FUNCTION_LINES_USUAL} lines; one in {LONGER_THAN_USUAL_ONE_IN} may"
-            yield Violation(path, function.lineno, "usual-length", message, ("usual-length", path))
+            yield Violation(
+                path, function.lineno, "usual-length", f"`{function.name}` is {rest}", ("usual-length", path)
+            )
 
 
 def judge(modules: list[Module], waived: dict[tuple[str, str], str]) -> list[Violation]:
