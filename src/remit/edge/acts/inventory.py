@@ -49,7 +49,9 @@ class Inventory:
             if row is None:
                 raise CallerFault(f"the catalogue knows no agent `{agent}`", "add it to remit.yaml, with an owner")
             if row.identity is not None:
-                raise CallerFault(f"`{agent}` is known by its issuer's tokens", "remove its `identity` to enrol it here")
+                raise CallerFault(
+                    f"`{agent}` is known by its issuer's tokens", "remove its `identity` to enrol it here"
+                )
             key = enrolled_key(jwk)
             value = msgspec.json.encode({"agent": agent, "jwk": key.jwk, "at": self._now()})
             event = InventoryEvent(event="enrolled", what="agent", name=agent, key=key.kid, actor=who.actor)

@@ -1,0 +1,204 @@
+"""Watching what tool servers say of themselves, and accepting it.
+
+`observe` is told whenever a session connects, a server announces a change, or the timer fires. What differs from its
+pin goes into quarantine by having a `seen` row; nothing here lets anything out of it but `pin`, by a person, for
+exactly the digest that `difference` showed.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from remit.canonical import canonical, digest_of
+from remit.catalogue.classify import row_of
+from remit.catalogue.contracts import Changes, compare, diff, read
+from remit.catalogue.model import Contract, Tier
+from remit.commit.model import Put, Write
+from remit.edge.acts.live import Live
+from remit.edge.acts.who import GATEWAY, Who, may
+from remit.errors import CallerFault
+from remit.ledger.receipt import Actor, ContractEvent, Draft
+from remit.schema import check_contract
+
+
+Event = Literal["seen", "drifted", "missing", "returned", "pinned"]
+
+
+class Pin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Accept what `difference` showed of `target`, if it is still exactly that."""
+
+    target: str
+    digest: str
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """What is new or different about a target; `digest` covers exactly this."""
+
+    target: str
+    digest: str
+    diff: str
+    open: tuple[str, ...]
+
+
+class Pinned(Struct, frozen=True, kw_only=True):
+    pinned: tuple[str, ...]
+    receipt: int
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One contract and where it stands. `open` are the places of its schema that accept unknown members."""
+
+    target: str
+    connector: str
+    kind: str
+    name: str
+    status: str
+    digest: str
+    pinned: str
+    tier: Tier | None
+    data_classes: tuple[str, ...]
+    open: tuple[str, ...]
+
+
+class Contracts:
+    """Acts on contracts."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    async def observe(self, connector: str, advertised: Sequence[Contract]) -> None:
+        """Take note of what a server says of itself now; what changed is on record and in quarantine on return."""
+        async with self._live.changing:
+            changes = self._changes(connector, advertised)
+            if not changes.seen:
+                return
+            drafts = tuple(
+                Draft(body=_event(change.event, change.contract, change.previous, GATEWAY.actor))
+                for change in changes.events
+            )
+            puts = tuple(Put(kind="seen", key=key, value=value) for key, value in changes.seen.items())
+            # The epoch rises so that no call decided on what was advertised before commits after this.
+            write = Write(puts=puts, drafts=drafts, blobs=_blobs(advertised), raise_epoch=True)
+            await self._live.store.write(write)
+            self._live.refresh()
+
+    def listed(self, who: Who, connector: str | None) -> tuple[Listed, ...]:
+        """Every contract ever seen or pinned, with its standing."""
+        may(who, "contract.see")
+        pins, seen = self._known()
+        keys = sorted(key for key in pins.keys() | seen.keys() if connector in (None, key.split("/", 1)[0]))
+        return tuple(self._listed(pins.get(key), seen.get(key)) for key in keys)
+
+    def difference(self, who: Who, target: str) -> Difference:
+        """What `pin` would accept of a target: one contract, or all of a connector that is new or different."""
+        may(who, "contract.see")
+        pairs = self._waiting(target)
+        shown = "\n".join(diff(old, new) for old, new in pairs)
+        places = tuple(f"{new.target}{place}" for _, new in pairs for place in check_contract(new))
+        return Difference(target=target, digest=_digest(pairs), diff=shown, open=places)
+
+    async def pin(self, who: Who, given: Pin) -> Pinned:
+        """Accept it. Refused when it changed meanwhile, cannot be checked, or would break the policies in force."""
+        may(who, "contract.pin")
+        async with self._live.changing:
+            pairs = self._waiting(given.target)
+            if _digest(pairs) != given.digest:
+                raise CallerFault(
+                    f"`{given.target}` is not what that digest names", f"look again: `remit tool diff {given.target}`"
+                )
+            places = {new.key: check_contract(new) for _, new in pairs}
+            rows: dict[str, bytes | None] = {new.key: msgspec.json.encode(new) for _, new in pairs}
+            gone: dict[str, bytes | None] = dict.fromkeys(rows)
+            self._live.compiled_for(self._live.made(pin=rows, seen=gone))
+            drafts = tuple(
+                Draft(body=_event("pinned", new, old.digest if old else "", who.actor, places[new.key]))
+                for old, new in pairs
+            )
+            puts = [Put(kind="pin", key=key, value=value) for key, value in rows.items()]
+            puts += [Put(kind="seen", key=key, value=None) for key in gone]
+            written = await self._live.store.write(
+                Write(puts=tuple(puts), drafts=drafts, blobs=_blobs([new for _, new in pairs]))
+            )
+            self._live.refresh()
+            return Pinned(pinned=tuple(new.target for _, new in pairs), receipt=written.seqs[0])
+
+    def _changes(self, connector: str, advertised: Sequence[Contract]) -> Changes:
+        rows = {kind: {key: row.value for key, row in self._live.store.rows(kind).items()} for kind in ("pin", "seen")}
+        return compare(connector, advertised, pins=rows["pin"], seen=rows["seen"])
+
+    def _known(self) -> tuple[dict[str, Contract], dict[str, Contract]]:
+        pins, seen = (
+            {key: read(key, row.value) for key, row in self._live.store.rows(kind).items()} for kind in ("pin", "seen")
+        )
+        return pins, seen
+
+    def _waiting(self, target: str) -> list[tuple[Contract | None, Contract]]:
+        pins, seen = self._known()
+        found = [
+            (pins.get(key), new)
+            for key, new in sorted(seen.items())
+            if new.digest and target in (new.target, new.connector)
+        ]
+        if not found:
+            raise CallerFault(f"nothing about `{target}` waits to be pinned", "`remit tool list` shows what there is")
+        return found
+
+    def _listed(self, pin: Contract | None, now: Contract | None) -> Listed:
+        contract = now if now is not None and now.digest else (pin or now)
+        assert contract is not None  # one of the two named the key
+        row = row_of(self._live.view().declared.connectors[contract.connector], contract.kind, contract.name)
+        return Listed(
+            target=contract.target,
+            connector=contract.connector,
+            kind=contract.kind,
+            name=contract.name,
+            status=_status(pin, now),
+            digest=contract.digest,
+            pinned=pin.digest if pin else "",
+            tier=row.tier if row.tier or row.rules else "privileged",
+            data_classes=tuple(row.data) or self._live.view().declared.data_classes[-1:],
+            open=_open_places(contract),
+        )
+
+
+def _status(pin: Contract | None, now: Contract | None) -> str:
+    if now is None:
+        return "pinned"
+    if pin is None:
+        return "new"
+    return "drifted" if now.digest else "missing"
+
+
+def _open_places(contract: Contract) -> tuple[str, ...]:
+    try:
+        return check_contract(contract)
+    except CallerFault as e:
+        return (f"unusable: {e.message}",)
+
+
+def _event(
+    event: Event, contract: Contract, previous: str, actor: Actor, places: tuple[str, ...] = ()
+) -> ContractEvent:
+    return ContractEvent(
+        event=event,
+        connector=contract.connector,
+        contract_kind=contract.kind,
+        name=contract.name,
+        digest=contract.digest,
+        previous=previous,
+        open_schema=places,
+        actor=actor,
+    )
+
+
+def _digest(pairs: Sequence[tuple[Contract | None, Contract]]) -> str:
+    """Of one contract its own digest; of several one that covers them all, and what they replace."""
+    if len(pairs) == 1:
+        return pairs[0][1].digest
+    return digest_of([[new.key, old.digest if old else "", new.digest] for old, new in pairs])
+
+
+def _blobs(contracts: Sequence[Contract]) -> dict[str, bytes]:
+    return {contract.digest: canonical(contract.body) for contract in contracts}
