@@ -15,11 +15,15 @@ NPM_SERVERS := \
 	@modelcontextprotocol/server-everything@2026.8.31 \
 	@modelcontextprotocol/server-filesystem@2026.8.31 \
 	@modelcontextprotocol/server-memory@2026.8.31
-export REMIT_NPM_DIR ?= $(if $(wildcard $(PEERS)/npm/.done),$(CURDIR)/$(PEERS)/npm)
-export REMIT_MCP130 ?= $(if $(wildcard $(PEERS)/mcp130/.done),$(CURDIR)/$(PEERS)/mcp130/bin/python)
+ifneq ($(wildcard $(PEERS)/npm/.done),)
+export REMIT_NPM_DIR ?= $(CURDIR)/$(PEERS)/npm
+endif
+ifneq ($(wildcard $(PEERS)/mcp130/.done),)
+export REMIT_MCP130 ?= $(CURDIR)/$(PEERS)/mcp130/bin/python
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench docs lock clean crash fuzz real peers
+.PHONY: help setup demo up test check bench docs lock clean crash fuzz real peers lint types imports house coverage
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,12 +39,23 @@ up: .venv/.demo  ## start the gateway of this directory's remit.yaml
 test: .venv/.dev  ## every test, the long suites in their short form
 	@$(BIN)/pytest
 
-check: .venv/.dev  ## lint, format, types, imports, house budget, branch coverage of the pure packages
+check: lint types imports house coverage  ## lint, format, types, imports, house budget, coverage of the pure packages
+
+lint: .venv/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python tools/docs.py --check
+
+types: .venv/.dev
 	@$(BIN)/mypy src tools
+
+imports: .venv/.dev
 	@$(BIN)/lint-imports --no-logo
+
+house: .venv/.dev
 	@$(BIN)/python tools/house.py
+
+coverage: .venv/.dev
 	@$(BIN)/coverage run -m pytest -q -m "not slow and not crash and not fuzz and not real"
 	@$(BIN)/coverage report
 
