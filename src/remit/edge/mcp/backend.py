@@ -1,0 +1,64 @@
+"""What the door needs from the gateway behind it, as a contract in words, and what an operator sets."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from remit.answer import Refusal, Released
+from remit.call import Ask
+from remit.catalogue.model import Contract, ContractKind
+from remit.identity.model import Principal
+
+
+class Backend(Protocol):
+    """The gateway as the door sees it. Nothing here raises for a call that is refused: that is an answer."""
+
+    async def authenticate(self, token: str | None, audience: str) -> Principal:
+        """Who presents this token at this endpoint, on every request; `Denied(identity.*)` otherwise."""
+        ...
+
+    async def answer(self, ask: Ask, cancelled: asyncio.Event) -> Released | Refusal:
+        """Govern one call. When `cancelled` is set while it runs, the client no longer wants the answer: stop as
+        soon as the record allows, and still return.
+        """
+        ...
+
+    async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
+        """The pinned contracts of one kind within the caller's reach: of one connector, or of all (the aggregate)."""
+        ...
+
+    def tool(self, connector: str, name: str) -> Contract | None:
+        """The pinned contract of a tool, whoever may reach it; the door uses only what of it mirrors into headers."""
+        ...
+
+    def instructions(self, connector: str) -> str:
+        """The pinned instructions of a connector; empty if it has none or is unknown."""
+        ...
+
+    def sessions_max(self, agent: str) -> int:
+        """How many legacy sessions one agent may hold at once."""
+        ...
+
+    def jwks(self) -> Mapping[str, Any]:
+        """The public keys of the local trust domain, RFC 7517."""
+        ...
+
+    def noise(self, reason: str) -> None:
+        """Count one request that was refused before it became a call."""
+        ...
+
+
+class DoorSettings(Struct, frozen=True, kw_only=True):
+    """`public_url` is scheme and authority only, as agents are told; its authority is always an allowed host.
+
+    `allowed_hosts` are further `host[:port]` values and `allowed_origins` whole origins. `authorization_servers` are
+    the issuers an OAuth client may obtain a token from. `version` is Remit's own.
+    """
+
+    public_url: str
+    version: str
+    allowed_hosts: frozenset[str] = frozenset()
+    allowed_origins: frozenset[str] = frozenset()
+    authorization_servers: tuple[str, ...] = ()

@@ -1,0 +1,156 @@
+"""One HTTP exchange: the headers this door reads, the body within its bounds, the answer.
+
+Of the headers only those listed are looked at; one of them twice is refused, since two readers could each believe
+a different copy. Values are ASCII; what is not travels in MCP's base64 form.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final
+
+from remit.edge.mcp.rpc import Fault, Response
+from remit.edge.mcp.wire import HEADER_MISMATCH, INVALID_REQUEST
+from remit.limits import BODY_BYTES_MAX, BODY_S, LABEL_CHARS_MAX
+from remit.reasons import Reason
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# How long a call runs before anyone looks whether its client is still there: most calls end sooner.
+_WATCH_AFTER_S: Final = 0.02
+_LENGTH: Final = re.compile(r"[0-9]{1,18}\Z")
+_READ: Final = {
+    name: name.decode()
+    for name in (
+        *(b"host", b"origin", b"authorization", b"accept", b"content-type", b"content-length"),
+        *(b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"mcp-session-id", b"remit-task", b"remit-client"),
+    )
+}
+_MIRRORED: Final = b"mcp-param-"
+_LABEL: Final = re.compile(rf"[A-Za-z0-9._:@-]{{1,{LABEL_CHARS_MAX}}}\Z")
+
+
+class Gone(Exception):
+    """The client went away before its request was whole."""
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers this door reads, by lower-case name, without surrounding blanks."""
+    found: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name = _READ.get(raw)
+        if name is None:
+            if not raw.startswith(_MIRRORED):
+                continue
+            name = raw.decode("latin-1")
+        if name in found:
+            code = HEADER_MISMATCH if name.startswith("mcp-") else INVALID_REQUEST
+            raise Fault(400, code, f"the header `{name[:80]}` stands twice", reason=Reason.CALL_MISMATCH)
+        try:
+            found[name] = value.decode("ascii").strip(" \t")
+        except UnicodeDecodeError as e:
+            raise Fault(400, INVALID_REQUEST, f"the header `{name[:80]}` is not ASCII") from e
+    return found
+
+
+def label(headers: dict[str, str], name: str) -> str | None:
+    """A header that names something of ours: short and plain, or `Fault`; None if it is absent."""
+    value = headers.get(name)
+    if value is not None and not _LABEL.match(value):
+        raise Fault(400, INVALID_REQUEST, f"the header `{name}` is not a valid name")
+    return value
+
+
+def check_media(headers: dict[str, str]) -> None:
+    """JSON in, JSON out, or `Fault` with 415 or 406."""
+    if not _is_json(headers.get("content-type", "")):
+        raise Fault(415, INVALID_REQUEST, "the body has to be application/json")
+    if not _accepts_json(headers.get("accept", "*/*")):
+        raise Fault(406, INVALID_REQUEST, "the answer is application/json, which the client does not accept")
+
+
+@lru_cache(maxsize=64)
+def _is_json(value: str) -> bool:
+    kind, _, parameter = (part.strip() for part in value.lower().partition(";"))
+    return kind == "application/json" and parameter.replace('"', "") in {"", "charset=utf-8"}
+
+
+@lru_cache(maxsize=64)
+def _accepts_json(value: str) -> bool:
+    for entry in value.lower().split(","):
+        kind, _, parameters = entry.partition(";")
+        refused = re.search(r"(?:^|;)\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", parameters)
+        if kind.strip() in {"application/json", "application/*", "*/*"} and not refused:
+            return True
+    return False
+
+
+async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
+    """The whole body, refused as soon as it is too large or too slow. Raises `Gone` when the client leaves."""
+    declared = headers.get("content-length", "0")
+    if not _LENGTH.match(declared) or int(declared) > BODY_BYTES_MAX:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _collect(receive)
+    except TimeoutError as e:
+        raise Fault(408, INVALID_REQUEST, "the body did not arrive in time") from e
+
+
+async def _collect(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise Gone
+        chunk: bytes = event.get("body", b"")
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise _too_large()
+        chunks.append(chunk)
+        if not event.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large() -> Fault:
+    return Fault(413, INVALID_REQUEST, f"at most {BODY_BYTES_MAX} bytes are read", reason=Reason.CALL_TOO_LARGE)
+
+
+@contextmanager
+def leaving(receive: Receive, cancelled: asyncio.Event) -> Iterator[None]:
+    """While inside, set `cancelled` when the client closes the connection.
+
+    On the modern wire closing is how a client cancels. Older revisions leave it open; since this door cannot resume
+    a stream, nobody could ever read that answer either, so it counts as cancelling there too.
+    """
+    loop = asyncio.get_running_loop()
+    watching: list[asyncio.Task[None]] = []
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        cancelled.set()
+
+    timer = loop.call_later(_WATCH_AFTER_S, lambda: watching.append(loop.create_task(watch())))
+    try:
+        yield
+    finally:
+        timer.cancel()
+        for task in watching:
+            task.cancel()
+
+
+async def respond(send: Send, response: Response) -> None:
+    """Send one answer, whole."""
+    headers = [*response.headers, (b"content-length", str(len(response.body)).encode())]
+    if response.body:
+        headers.append((b"content-type", response.content_type))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,157 @@
+"""The closed list of methods, and the answer to each. What is not on it is refused.
+
+`tools/call`, `prompts/get` and `resources/read` are governed: whatever the backend answers is rendered. The rest is
+answered from pinned copies. The aggregate endpoint serves no resources, since URIs of several servers collide.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from remit.answer import Refusal
+from remit.edge.mcp.agreement import Mirrored, agrees, mirrored_by
+from remit.edge.mcp.backend import Backend
+from remit.edge.mcp.guard import TOKEN
+from remit.edge.mcp.lists import LISTINGS, Pager
+from remit.edge.mcp.render import Renderer
+from remit.edge.mcp.request import Request
+from remit.edge.mcp.rpc import Fault, Response, result
+from remit.edge.mcp.sessions import Sessions
+from remit.edge.mcp.wire import INVALID_PARAMS, LEGACY, METHOD_NOT_FOUND, SERVED
+from remit.limits import CONTRACTS_PER_CONNECTOR_MAX, LIST_TTL_MS
+from remit.reasons import Denied, Reason
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_GOVERNED: Final = ("tools/call", "prompts/get", "resources/read")
+_RESOURCES: Final = frozenset({"resources/list", "resources/templates/list", "resources/read"})
+_AGGREGATE: Final = "Tools and prompts are named `connector/name`. Resources are served at `/mcp/<connector>` only."
+
+
+class Methods:
+    """The methods of both generations over one backend."""
+
+    def __init__(self, backend: Backend, sessions: Sessions, renderer: Renderer) -> None:
+        self._backend = backend
+        self._sessions = sessions
+        self._render = renderer
+        self._pager = Pager()
+        self._mirrored: dict[str, tuple[Mirrored, ...]] = {}
+        listings: dict[str, Handler] = dict.fromkeys(LISTINGS, self._listing)
+        shared: dict[str, Handler] = listings | dict.fromkeys(_GOVERNED, self._governed)
+        self._modern = shared | {"server/discover": self._discover}
+        self._legacy = shared | {"ping": self._ping, "initialize": self._initialize}
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to a request; `Fault` for a method that is not served, `Denied` for a token that is not good."""
+        method = request.message.method
+        handler = (self._modern if request.modern else self._legacy).get(method)
+        if handler is None:
+            raise _unserved(f"`{method[:80]}` is not served here")
+        if request.endpoint.connector is None and method in _RESOURCES:
+            raise _unserved("resources are served at their connector's own endpoint, `/mcp/<connector>`")
+        return await handler(request)
+
+    async def _governed(self, request: Request) -> Response:
+        if request.modern and request.message.method == "tools/call":
+            await self._check_mirrored(request)
+        with request.cancellable() as cancelled:
+            answered = await self._backend.answer(request.ask(), cancelled)
+        if isinstance(answered, Refusal):
+            return self._refused(request, answered)
+        written = self._render.released(request.message.id, answered, request.message.method, modern=request.modern)
+        return Response(body=written)
+
+    async def _listing(self, request: Request) -> Response:
+        params = request.message.params or {}
+        unknown = params.keys() - {"cursor", "_meta"}
+        if unknown:
+            raise Fault(400, INVALID_PARAMS, f"unknown member `{min(unknown)[:80]}` of params")
+        listing = LISTINGS[request.message.method]
+        found = await self._backend.listed(request.ask(), listing.kind)
+        if isinstance(found, Refusal):
+            return self._refused(request, found)
+        items, after = self._pager.page(
+            found, params.get("cursor"), caller=request.principal.id, prefixed=request.endpoint.connector is None
+        )
+        members: dict[str, Any] = {listing.member: items} | ({"nextCursor": after} if after else {})
+        return self._complete(request, members, ttl_ms=LIST_TTL_MS)
+
+    async def _discover(self, request: Request) -> Response:
+        members = {"supportedVersions": SERVED, **await self._about(request)}
+        return self._complete(request, members, ttl_ms=LIST_TTL_MS)
+
+    async def _initialize(self, request: Request) -> Response:
+        params = request.message.params or {}
+        wanted = params.get("protocolVersion")
+        shapes = isinstance(params.get("capabilities"), dict), isinstance(params.get("clientInfo"), dict)
+        if not isinstance(wanted, str) or not all(shapes):
+            raise Fault(400, INVALID_PARAMS, "`initialize` has `protocolVersion`, `capabilities` and `clientInfo`")
+        revision = wanted if wanted in LEGACY else LEGACY[0]
+        about = await self._about(request)
+        most = self._backend.sessions_max(request.principal.name)
+        session = self._sessions.open(request.principal, request.endpoint.connector, revision, most=most)
+        members = {"protocolVersion": revision, "serverInfo": self._render.info, **about}
+        body = result(request.message.id, members)
+        return Response(body=body, headers=((b"mcp-session-id", session.id.encode()),))
+
+    async def _ping(self, request: Request) -> Response:
+        return self._complete(request, {})
+
+    async def _about(self, request: Request) -> dict[str, Any]:
+        """What every caller is told, and a connector's instructions only if something of it is within reach."""
+        connector = request.endpoint.connector
+        about: dict[str, Any] = {"capabilities": {"tools": {}, "prompts": {}}}
+        if connector is None:
+            return about | {
+                "instructions": "Tools and prompts are named `connector/name`. Resources are not served here."
+            }
+        about["capabilities"]["resources"] = {}
+        instructions = self._backend.instructions(connector)
+        if instructions and await self._reaches(request):
+            about["instructions"] = instructions
+        return about
+
+    async def _reaches(self, request: Request) -> bool:
+        for listing in LISTINGS.values():
+            found = await self._backend.listed(request.ask(), listing.kind)
+            if not isinstance(found, Refusal) and found:
+                return True
+        return False
+
+    async def _check_mirrored(self, request: Request) -> None:
+        """`Mcp-Param-*` against the arguments, only for a tool the caller can see: the check must not tell more."""
+        params = request.message.params or {}
+        name, arguments = params.get("name"), params.get("arguments") or {}
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            return
+        connector = request.endpoint.connector
+        if connector is None:
+            connector, _, name = name.partition("/")
+        contract = self._backend.tool(connector, name)
+        if contract is None or not (mirrored := self._mirror(contract.digest, contract.body.get("inputSchema"))):
+            return
+        found = await self._backend.listed(request.ask(), "tool")
+        if not isinstance(found, Refusal) and any(one.digest == contract.digest for one in found):
+            agrees(mirrored, arguments, request.headers)
+
+    def _mirror(self, digest: str, schema: Any) -> tuple[Mirrored, ...]:
+        found = self._mirrored.get(digest)
+        if found is None:
+            if len(self._mirrored) >= CONTRACTS_PER_CONNECTOR_MAX:
+                self._mirrored.clear()
+            found = self._mirrored[digest] = mirrored_by(schema)
+        return found
+
+    def _complete(self, request: Request, members: dict[str, Any], *, ttl_ms: int | None = None) -> Response:
+        whole = self._render.complete(members, modern=request.modern, ttl_ms=ttl_ms)
+        return Response(body=result(request.message.id, whole))
+
+    def _refused(self, request: Request, refusal: Refusal) -> Response:
+        if refusal.reason in TOKEN:
+            raise Denied(refusal.reason, refusal.detail)
+        message = request.message
+        return Response(body=self._render.refusal(message.id, refusal, message.method, modern=request.modern))
+
+
+def _unserved(message: str) -> Fault:
+    return Fault(404, METHOD_NOT_FOUND, message, reason=Reason.CALL_METHOD)

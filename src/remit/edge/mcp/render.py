@@ -1,0 +1,109 @@
+"""What the client is shown: a refusal in plain words, or the upstream's result, labelled, in the client's revision.
+
+A refusal says what was refused, whether trying again helps and what to do instead; identical input gives identical
+text. Reasons that must look alike are rendered as one, without detail and without a receipt's name, byte for byte.
+A result is passed on as the bytes it came as: only its outermost members are looked at.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from remit.answer import Refusal, Released
+from remit.edge.mcp.rpc import Id, error, result
+from remit.edge.mcp.wire import META_DECISION, META_LABELS, META_OWN, META_SERVER_INFO, REFUSED
+from remit.reasons import WORDS, Reason
+
+# Reasons told apart by nobody outside: those shown as another, and that other itself.
+_ALIKE: Final = frozenset(
+    {reason for reason, words in WORDS.items() if words.like} | {words.like for words in WORDS.values() if words.like}
+)
+_MODERN_ONLY: Final = ("resultType", "ttlMs", "cacheScope", "inputRequests", "requestState")
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
+_COMPLETE: Final = Raw(b'"complete"')
+_PRIVATE: Final = Raw(b'"private"')
+_AT_ONCE: Final = Raw(b"0")
+# Results a modern client may cache, so they say for whom and how long.
+_CACHEABLE: Final = frozenset({"resources/read"})
+
+
+class Renderer:
+    """Writes answers for one server name and version."""
+
+    def __init__(self, version: str) -> None:
+        self.info: Final = {"name": "remit", "version": version}
+        self._info = Raw(msgspec.json.encode(self.info))
+
+    def complete(self, members: dict[str, Any], *, modern: bool, ttl_ms: int | None = None) -> dict[str, Any]:
+        """A result of the gateway's own; `ttl_ms` for those a modern client may cache, always for itself only."""
+        if not modern:
+            return members
+        cache = {} if ttl_ms is None else {"ttlMs": ttl_ms, "cacheScope": "private"}
+        meta = {**members.get("_meta", {}), META_SERVER_INFO: self.info}
+        return {**members, **cache, "resultType": "complete", "_meta": meta}
+
+    def refusal(self, request_id: Id | None, refusal: Refusal, method: str, *, modern: bool) -> bytes:
+        """The response for a call that did not pass, or whose result is withheld."""
+        decision = _decision(refusal)
+        text = _text(refusal)
+        if method != "tools/call":
+            return error(request_id, REFUSED, text, data={META_DECISION: decision})
+        members = {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {META_DECISION: decision}}
+        return result(request_id, self.complete(members, modern=modern))
+
+    def released(self, request_id: Id | None, released: Released, method: str, *, modern: bool) -> bytes:
+        """The response for a call whose result the agent may see. The labels are the gateway's word, never the
+        upstream's: what it says under `io.remit/` or of the server the client talks to is dropped.
+        """
+        if released.error is not None:
+            code, message = released.error
+            return error(request_id, code, message, data={META_LABELS: released.labels})
+        members = _MEMBERS.decode(released.result)
+        meta = {key: value for key, value in _meta(members).items() if not _reserved(key)}
+        meta[META_LABELS] = Raw(msgspec.json.encode(released.labels))
+        if modern:
+            members.setdefault("resultType", _COMPLETE)
+            meta[META_SERVER_INFO] = self._info
+            if method in _CACHEABLE:
+                members.setdefault("ttlMs", _AT_ONCE)
+                members["cacheScope"] = _PRIVATE
+        else:
+            for member in _MODERN_ONLY:
+                members.pop(member, None)
+        members["_meta"] = Raw(msgspec.json.encode(meta))
+        return result(request_id, members)
+
+
+def _meta(members: dict[str, Raw]) -> dict[str, Raw]:
+    try:
+        return _MEMBERS.decode(members.get("_meta", b"{}"))
+    except msgspec.DecodeError:
+        return {}
+
+
+def _reserved(key: str) -> bool:
+    return key.startswith(META_OWN) or key == META_SERVER_INFO
+
+
+def _shown(refusal: Refusal) -> Reason:
+    return WORDS[refusal.reason].like or refusal.reason
+
+
+def _text(refusal: Refusal) -> str:
+    words = WORDS[_shown(refusal)]
+    detail = "" if refusal.reason in _ALIKE or not refusal.detail else f" ({refusal.detail})"
+    again = "Trying again later can help." if words.retry else "Trying again will not help."
+    return f"Refused: {words.text}{detail}. {again} Instead: {words.advice}."
+
+
+def _decision(refusal: Refusal) -> dict[str, Any]:
+    shown = _shown(refusal)
+    alike = refusal.reason in _ALIKE
+    return {
+        "verdict": "DENY" if alike else refusal.verdict,
+        "reason": shown,
+        "retryable": WORDS[shown].retry,
+        "receipt": "" if alike else refusal.receipt,
+        "approvals": () if alike else refusal.approvals,
+    }

@@ -1,0 +1,113 @@
+"""One JSON-RPC message, read strictly, and the answers to it.
+
+Refused: batches, answers posted by a client (this door asks it nothing), unknown members, ids that are not a string
+or an integer, params that are not an object.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from remit.canonical import parse
+from remit.edge.mcp.wire import INVALID_REQUEST, PARSE_ERROR
+from remit.limits import REQUEST_ID_CHARS_MAX
+from remit.reasons import Denied, Reason
+
+Id = str | int
+
+_MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
+_STATUS: Final = {Reason.CALL_TOO_LARGE: 413}
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A request, or (id None) a notification. `params` is as the client sent it, parsed by `canonical.parse`."""
+
+    method: str
+    id: Id | None = None
+    params: dict[str, Any] | None = None
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The `_meta` of the params; empty unless it is an object."""
+        found = (self.params or {}).get("_meta")
+        return found if isinstance(found, dict) else {}
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """An HTTP answer, whole. `headers` come on top of content type and length."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
+
+
+class Fault(Exception):
+    """A request the door refuses itself: HTTP `status`, JSON-RPC `code` and `message`; `reason` is what is counted."""
+
+    def __init__(self, status: int, code: int, message: str, *, reason: Reason = Reason.CALL_MALFORMED) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.data: Any = None
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def carrying(self, data: Any) -> "Fault":
+        """The same fault with `error.data`."""
+        self.data = data
+        return self
+
+    def response(self, request_id: Id | None = None) -> Response:
+        """The HTTP answer; closing what may still be sending."""
+        closing = ((b"connection", b"close"),) if self.status in {408, 413} else ()
+        body = error(request_id, self.code, self.message, data=self.data)
+        return Response(status=self.status, body=body, headers=self.headers + closing)
+
+
+def read(body: bytes) -> Message:
+    """The message a body holds, or `Fault`."""
+    try:
+        value = parse(body)
+    except Denied as no:
+        code = PARSE_ERROR if no.reason is Reason.CALL_MALFORMED else INVALID_REQUEST
+        raise Fault(_STATUS.get(no.reason, 400), code, no.detail, reason=no.reason) from no
+    if not isinstance(value, dict):
+        raise _invalid("the body has to be one JSON-RPC object; batches are not served")
+    unknown = value.keys() - _MEMBERS
+    if unknown:
+        raise _invalid(f"unknown member `{min(unknown)[:80]}`")
+    method, params = value.get("method"), value.get("params")
+    if value.get("jsonrpc") != "2.0" or not isinstance(method, str) or not method:
+        raise _invalid("a JSON-RPC 2.0 request has `jsonrpc` and `method`")
+    if "params" in value and not isinstance(params, dict):
+        raise _invalid("`params` has to be an object")
+    return Message(method=method, params=params, id=_id(value["id"]) if "id" in value else None)
+
+
+def _id(value: Any) -> Id:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _invalid("`id` has to be a string or an integer")
+    if isinstance(value, str) and len(value) > REQUEST_ID_CHARS_MAX:
+        raise _invalid(f"`id` has at most {REQUEST_ID_CHARS_MAX} characters")
+    return value
+
+
+def _invalid(message: str) -> Fault:
+    return Fault(400, INVALID_REQUEST, message)
+
+
+def result(request_id: Id | None, value: Any) -> bytes:
+    """A response; a `Raw` value is spliced in as it is."""
+    raw = bytes(value) if isinstance(value, Raw) else msgspec.json.encode(value)
+    return b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(request_id) + b',"result":' + raw + b"}"
+
+
+def error(request_id: Id | None, code: int, message: str, *, data: Any = None) -> bytes:
+    """An error response."""
+    about: dict[str, Any] = {"code": code, "message": message}
+    if data is not None:
+        about["data"] = data
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": about})

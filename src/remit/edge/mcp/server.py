@@ -1,0 +1,141 @@
+"""The HTTP server under a door: uvicorn, bounded in connections and in how long a sender may take."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from remit.edge.mcp.exchange import App
+from remit.errors import CallerFault, ConfigFault
+from remit.limits import CONNECTIONS_MAX, HEADERS_S
+
+_KEEP_ALIVE_S: Final = 75
+_GRACE_S: Final = 10
+_BACKLOG: Final = 1024
+
+
+class Tls(Struct, frozen=True):
+    """A certificate chain and its key, both PEM files."""
+
+    cert: Path
+    key: Path
+
+
+class Serving:
+    """A server that runs: where it listens, and how to end it."""
+
+    def __init__(self, server: "_Server", task: asyncio.Task[None], address: tuple[str, int]) -> None:
+        self._server = server
+        self._task = task
+        self.host, self.port = address
+
+    async def stop(self) -> None:
+        """Accept nothing more, let what runs end within the grace period, return when all is closed."""
+        self._server.should_exit = True
+        await self._task
+
+    async def wait(self) -> None:
+        """Return when the server ends, however that comes about."""
+        await asyncio.shield(self._task)
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 lets the system choose, so that the public URL is known before the door is made."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as e:
+        raise CallerFault(f"cannot listen on `{host}:{port}`", "choose another address with `listen`") from e
+    return sock
+
+
+async def serve(
+    app: App, sock: socket.socket, *, tls: Tls | None = None, connections: int = CONNECTIONS_MAX
+) -> Serving:
+    """Serve an application on a bound socket in the running loop; returns when it accepts connections."""
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        limit_concurrency=connections,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    try:
+        config.load()
+    except OSError as e:
+        raise ConfigFault("the TLS certificate or key cannot be read", "check `tls_cert` and `tls_key`") from e
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    ready = asyncio.create_task(server.ready.wait())
+    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if not server.ready.is_set():
+        ready.cancel()
+        await task
+    host, port = sock.getsockname()[:2]
+    return Serving(server, task, (host, port))
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs the loop, and says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hangs up on a client whose request headers do not arrive in time; the body's time is the door's business."""
+
+    _due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        # uvicorn types the cycle as always there; before the first request it is None.
+        if self._due is None and getattr(self.cycle, "response_complete", True):
+            self._await_headers()
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._headers_came()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers_came()
+        super().connection_lost(exc)
+
+    def _await_headers(self) -> None:
+        self._due = self.loop.call_later(HEADERS_S, self.transport.close)
+
+    def _headers_came(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None

@@ -1,0 +1,103 @@
+"""Sessions of legacy clients: which revision was agreed, and which calls of it are in flight.
+
+A session is no proof of anything: each request is authenticated anew, and a session is looked for only among the
+caller's own at this endpoint, so another's id is as unknown as an invented one. An agent holds a bounded number; a
+new one takes the place of the one longest unused. They live in memory: after a restart clients open new ones, as the
+protocol tells them to.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from remit.edge.mcp.rpc import Fault, Id
+from remit.edge.mcp.wire import INVALID_REQUEST
+from remit.identity.model import Principal
+from remit.limits import SESSION_IDLE_S
+from remit.reasons import Reason
+
+_LABEL_DIGITS: Final = 16
+
+
+class Session:
+    """One legacy session at one endpoint (`connector` None: the aggregate). `used` is monotonic seconds."""
+
+    def __init__(self, session_id: str, connector: str | None, revision: str, used: float) -> None:
+        self.id = session_id
+        self.connector = connector
+        self.revision = revision
+        self.used = used
+        self.calls: dict[Id, asyncio.Event] = {}
+        # What the record calls this client: the id itself is the client's handle and stays out of it.
+        self.label = "session:" + hashlib.sha256(session_id.encode()).hexdigest()[:_LABEL_DIGITS]
+
+    @contextmanager
+    def running(self, call: Id | None, cancelled: asyncio.Event) -> Iterator[None]:
+        """While inside, `cancel` finds the call by its request id, which must not be in use."""
+        if call is None or call in self.calls:
+            raise Fault(200, INVALID_REQUEST, "a request with this id is still running")
+        self.calls[call] = cancelled
+        try:
+            yield
+        finally:
+            del self.calls[call]
+
+    def cancel(self, call: Id) -> None:
+        """The client no longer wants the answer to that request; unknown ones are ignored, as the protocol says."""
+        found = self.calls.get(call)
+        if found is not None:
+            found.set()
+
+
+class Sessions:
+    """All legacy sessions, by principal. `clock` gives monotonic seconds."""
+
+    def __init__(self, *, idle_s: float = SESSION_IDLE_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._idle_s = idle_s
+        self._clock = clock
+        # The innermost mappings are in order of last use.
+        self._of: dict[str, dict[str, Session]] = {}
+
+    def open(self, principal: Principal, connector: str | None, revision: str, *, most: int) -> Session:
+        """A new session, or `Fault` (429) when `most` are open and all are busy."""
+        own = self._of.setdefault(principal.id, {})
+        self._expire(own)
+        while len(own) >= most:
+            unused = next((session for session in own.values() if not session.calls), None)
+            if unused is None:
+                raise Fault(429, INVALID_REQUEST, "too many sessions are open", reason=Reason.IDENTITY_IN_FLIGHT)
+            del own[unused.id]
+        session = Session(secrets.token_urlsafe(24), connector, revision, self._clock())
+        own[session.id] = session
+        return session
+
+    def find(self, principal: Principal, connector: str | None, session_id: str | None) -> Session:
+        """The caller's own session at this endpoint, now the last used; `Fault` (400 if none is named, else 404)."""
+        if session_id is None:
+            raise Fault(400, INVALID_REQUEST, "open a session with `initialize` first")
+        own = self._of.get(principal.id, {})
+        self._expire(own)
+        session = own.get(session_id)
+        if session is None or session.connector != connector:
+            raise Fault(404, INVALID_REQUEST, "there is no such session; open a new one with `initialize`")
+        session.used = self._clock()
+        own[session_id] = own.pop(session_id)
+        return session
+
+    def close(self, principal: Principal, session: Session) -> None:
+        """End a session; what runs in it is cancelled, since nobody will read it."""
+        self._of.get(principal.id, {}).pop(session.id, None)
+        for cancelled in session.calls.values():
+            cancelled.set()
+
+    def _expire(self, own: dict[str, Session]) -> None:
+        due = self._clock() - self._idle_s
+        for session in list(own.values()):
+            if session.used >= due:
+                return
+            if not session.calls:
+                del own[session.id]
