@@ -108,7 +108,7 @@ WORDS: dict[Reason, Words] = {
     Reason.IDENTITY_NO_OWNER: Words("nobody owns this agent or tool server", "ask an operator to name an owner"),
     Reason.IDENTITY_RATE: Words("too many calls per second", "slow down, then try again", retry=True),
     Reason.IDENTITY_IN_FLIGHT: Words("too many calls at once", "wait for one to finish, then try again", retry=True),
-    Reason.IDENTITY_ORIGIN: Words("the request names a host or comes from an origin that is not served", "ask an operator"),
+    Reason.IDENTITY_ORIGIN: Words("the request names a host or an origin that is not served here", "ask an operator"),
     Reason.TASK_MISSING: Words("no task is open for this call", _ASK),
     Reason.TASK_UNKNOWN: Words("there is no such task", _ASK),
     Reason.TASK_CONFLICT: Words("the token and the header name different tasks", "name one task"),

@@ -11,8 +11,9 @@ Kind = Literal["agent", "human", "service"]
 class Principal(Struct, frozen=True, kw_only=True):
     """An authenticated party. `name` is its catalogue name; `id` its SPIFFE ID or `issuer#subject`.
 
-    `task` is the `task` claim of a token Remit issued, None elsewhere. `expires` and `issued` are epoch seconds.
-    `key` is the thumbprint (RFC 7638) of the key that signed.
+    `issuer` is the issuer's name in the catalogue, `local` for the local trust domain. `task` is the `task` claim of a
+    token Remit issued, None elsewhere. `expires` is in epoch seconds. `key` is the thumbprint (RFC 7638) of the key
+    that signed.
     """
 
     kind: Kind
@@ -39,11 +40,44 @@ class Key(Struct, frozen=True, kw_only=True):
 
 
 class Issuer(Struct, frozen=True, kw_only=True):
-    """What is accepted from one issuer. `audiences` None means: the endpoint's own URL (tokens Remit issues)."""
+    """What is accepted from one issuer. `audiences` None means: the endpoint's own URL (tokens Remit issues).
+
+    `issuer` is the exact `iss`; for `spiffe` and `local` it is the trust domain, `spiffe://…`. `for_people` issuers
+    verify ID tokens of people and nothing else.
+    """
 
     name: str
     issuer: str
     kind: Literal["local", "oidc", "spiffe"]
     algorithms: frozenset[str]
+    lifetime_max_s: int
     audiences: frozenset[str] | None = None
-    lifetime_max_s: int | None = None
+    for_people: bool = False
+
+
+class Peeked(Struct, frozen=True, kw_only=True):
+    """A well-formed token of which nothing is believed yet: it says where to look for the key, no more.
+
+    `issuer` and `subject` are what the token claims. `algorithm` is the name of RFC 9864 (`Ed25519`, never `EdDSA`).
+    `typ` is lower case, without `application/`. `signed` are the bytes the signature is over.
+    """
+
+    issuer: str | None
+    subject: str
+    kid: str
+    algorithm: str
+    typ: str
+    claims: Mapping[str, Any]
+    signed: bytes
+    signature: bytes
+
+
+class Claims(Struct, frozen=True, kw_only=True):
+    """What a verified token says. `expires` is in epoch seconds; `key` the thumbprint of the key that signed."""
+
+    issuer: str
+    subject: str
+    expires: int
+    key: str
+    jti: str | None = None
+    task: str | None = None
