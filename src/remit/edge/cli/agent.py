@@ -1,0 +1,84 @@
+"""`remit agent`: the workloads of the catalogue, their keys, and whether they may still ask."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from remit.edge.cli.door import Door, segment
+from remit.edge.cli.files import read_json
+from remit.edge.cli.home import existing
+from remit.edge.cli.output import Screen, table, visible
+from remit.edge.cli.parser import Parser
+
+
+def declare(parser: Parser) -> None:
+    """Add the command's own commands."""
+    parser.command("list", "list agents: owner, model, keys, state", _declare_list)
+    parser.command("enroll", "give an agent a key of its own", _declare_enroll)
+    parser.command("revoke", "refuse everything an agent asks, from the next call on", _declare_revoke)
+    parser.command("restore", "let a revoked agent ask again", _declare_restore)
+
+
+def _declare_list(parser: Parser) -> None:
+    parser.leaf(_list, "List the agents of the catalogue and what is in force of them.", ("remit agent list",))
+
+
+def _declare_enroll(parser: Parser) -> None:
+    parser.leaf(
+        _enroll,
+        "Give a catalogued agent a key that signs for it alone. Without --public-key a key is made here and the\n"
+        "profile with its private half is written, readable by its owner only; hand it to the agent's own user.",
+        (
+            "remit agent enroll scout",
+            "remit agent enroll scout --out /home/scout/.config/remit/scout.json",
+            "remit agent enroll scout --public-key scout.jwk",
+        ),
+    )
+    _named(parser)
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--out", type=Path, metavar="FILE", help="where the profile goes; else agents/NAME.json")
+    either.add_argument("--public-key", type=Path, metavar="FILE", help="a public JWK made elsewhere; no profile is written")
+
+
+def _declare_revoke(parser: Parser) -> None:
+    parser.leaf(
+        _revoke,
+        "Revoke an agent. When this returns, no call of it commits any more and its sessions are closed.",
+        ('remit agent revoke scout --reason "its host was taken over"',),
+    )
+    _named(parser)
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; kept in the receipt")
+
+
+def _declare_restore(parser: Parser) -> None:
+    parser.leaf(
+        _restore,
+        "Let a revoked agent ask again. Tasks that were revoked meanwhile stay ended.",
+        ('remit agent restore scout --reason "host rebuilt"',),
+    )
+    _named(parser)
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; kept in the receipt")
+
+
+def _named(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the agent's name in the catalogue")
+
+
+def _list(options: Namespace, screen: Screen) -> None:
+    answer = Door(existing(options.home)).get("/v1/agents")
+    rows = [
+        (
+            agent["name"],
+            agent.get("owner", ""),
+            agent.get("model", ""),
+            agent.get("environment", ""),
+            "revoked" if agent.get("revoked") else "active",
+            len(agent.get("keys", ())),
+        )
+        for agent in answer["agents"]
+    ]
+    lines = table(("agent", "owner", "model", "environment", "state", "keys"), rows)
+    screen.answer(answer, lines or ["no agents"])
+
+
+def _enroll(options: Namespace, screen: Screen) -> None:
+    raise NotImplementedError

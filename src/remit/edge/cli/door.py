@@ -1,0 +1,132 @@
+"""The way to the people's door: the running gateway's socket or, when nothing runs, the same door in this process.
+
+Which of the two it was is not the command's business: paths, bodies and errors are the same. Offline, the gateway's own
+code takes the store's lock, so two writers cannot meet. The door's errors come back as the exceptions they were.
+"""
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from remit import errors
+from remit.edge.cli.home import Home
+from remit.errors import RemitError, StoreFault, UpstreamFault
+
+_TIMEOUT_S: Final = 120
+
+
+class Refused(RemitError):
+    """A stage said no to what was asked; `reason` is of the closed list."""
+
+    exit_code = 9
+
+    def __init__(self, message: str, advice: str = "", reason: str = "") -> None:
+        super().__init__(message, advice)
+        self.reason = reason
+
+
+class Door:
+    """One person's way in. `runs` says whether a gateway answers."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def get(self, path: str, **query: str | None) -> Any:
+        """What a resource says. Query values that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Do something. Values that are None are left out of the body."""
+        given = {name: value for name, value in (body or {}).items() if value is not None}
+        return self._ask("POST", path, json.dumps(given).encode())
+
+    def runs(self) -> bool:
+        """Whether a gateway listens at the socket."""
+        try:
+            _connected(self._home.socket).close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+        try:
+            status, answer = _over_socket(self._home.socket, method, path=path, body=body)
+        except (FileNotFoundError, ConnectionRefusedError):
+            status, answer = _offline(self._home, method, path=path, body=body)
+        except (OSError, http.client.HTTPException) as e:
+            raise UpstreamFault(f"the gateway did not answer: {e}", "`remit doctor` looks at it", sent=True) from e
+        return _checked(status, answer)
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe="")
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = _connected(self._path)
+
+
+def _connected(path: Path) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.settimeout(_TIMEOUT_S)
+        made.connect(str(path))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _over_socket(at: Path, method: str, *, path: str, body: bytes | None) -> tuple[int, bytes]:
+    connection = _SocketConnection(at)
+    try:
+        connection.connect()
+        connection.request(method, path, body, {"content-type": "application/json"} if body is not None else {})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _offline(home: Home, method: str, *, path: str, body: bytes | None) -> tuple[int, bytes]:
+    from remit.edge.cli.offline import ask
+
+    return ask(home, method, path=path, body=body)
+
+
+def _checked(status: int, answer: bytes) -> Any:
+    try:
+        value = json.loads(answer)
+    except ValueError:
+        raise UpstreamFault(f"the gateway answered {status} and no JSON", "`remit doctor` looks at it", sent=True) from None
+    if status < http.client.BAD_REQUEST:
+        return value
+    told = value.get("error", {}) if isinstance(value, dict) else {}
+    raise fault(told.get("fault", ""), told.get("message", f"status {status}"), told)
+
+
+def fault(kind: str, message: str, told: Mapping[str, Any]) -> RemitError:
+    """The exception an error of the door was."""
+    advice = told.get("advice") or ""
+    match kind:
+        case "Denied":
+            return Refused(message, advice, told.get("reason") or "")
+        case "UpstreamFault":
+            return UpstreamFault(message, advice, sent=True)
+        case "CallerFault" | "NotPermitted" | "ConfigFault" | "Conflict" | "StoreFault" | "Unverified":
+            made: RemitError = getattr(errors, kind)(message, advice)
+            return made
+        case _:
+            return RemitError(message, advice)

@@ -1,0 +1,120 @@
+"""What a command shows: text for people, JSON for programs, one line for errors.
+
+The answer goes to standard output, everything else to standard error. Colour and progress appear only on a terminal,
+never with `NO_COLOR` or `--json`. Text that came from an agent, a tool or a requester may hold anything: `visible` makes
+control, bidirectional and other unseen characters readable, and everything shown in a line goes through it.
+"""
+
+import json
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import IO, Any, Final
+
+from remit.errors import RemitError
+
+# Cc and Cf hold escape sequences, bidirectional overrides, zero-width characters and tags; the others have no glyph.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_STYLES: Final = {"good": "32", "bad": "31", "wait": "33", "dim": "2", "bold": "1"}
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def visible(text: object, most: int = 500) -> str:
+    """`text` on one line with nothing hidden in it: unseen characters as `\\u{202e}`, cut after `most` characters."""
+    shown = str(text)
+    cut = shown if len(shown) <= most else shown[: most - 1] + "…"
+    if cut.isascii() and cut.isprintable():
+        return cut
+    return "".join(f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _UNSEEN else c for c in cut)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of aligned columns. Every cell is made visible; no rows make no lines."""
+    cells = [[visible(cell) for cell in row] for row in rows]
+    if not cells:
+        return []
+    lines = [[name.upper() for name in head], *cells]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def moment(ms: int) -> str:
+    """Epoch milliseconds as local time, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000))
+
+
+def distance(ms: int, now: int) -> str:
+    """How far a moment is from now: `in 12 min`, `3 h ago`."""
+    seconds = abs(ms - now) // 1000
+    amount = next((f"{seconds // unit} {name}" for unit, name in _UNITS if seconds >= unit), "0 s")
+    return f"in {amount}" if ms > now else f"{amount} ago"
+
+
+def now_ms() -> int:
+    """The clock of the person at the keyboard; nothing is decided by it."""
+    return time.time_ns() // 1_000_000
+
+
+class Screen:
+    """One command's way to speak. With `json`, only `answer` and `fault` are seen, as one JSON value each."""
+
+    def __init__(self, *, json: bool = False, out: IO[str] | None = None, err: IO[str] | None = None) -> None:
+        self.json = json
+        self._out = out
+        self._err = err
+
+    @property
+    def out(self) -> IO[str]:
+        return self._out or sys.stdout
+
+    @property
+    def err(self) -> IO[str]:
+        return self._err or sys.stderr
+
+    def answer(self, value: Any, lines: Iterable[str]) -> None:
+        """The command's result: `value` for programs, `lines` for people."""
+        if self.json:
+            self.event(value)
+        else:
+            self.say(lines)
+
+    def event(self, value: Any) -> None:
+        """One JSON value on a line of its own, and only with `--json`."""
+        if self.json:
+            print(json.dumps(value), file=self.out, flush=True)
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Lines for people."""
+        if not self.json:
+            print(*lines, sep="\n", file=self.out, flush=True)
+
+    def note(self, line: str) -> None:
+        """What a person should know and a pipe need not: standard error."""
+        if not self.json:
+            print(line, file=self.err, flush=True)
+
+    def fault(self, fault: RemitError) -> None:
+        """The one line that says what is wrong, and the one that says what to do."""
+        if self.json:
+            print(json.dumps({"error": _told(fault)}), file=self.out, flush=True)
+            return
+        message = "\n".join(visible(line, most=2000) for line in str(fault).splitlines())
+        print(f"remit: {message}", file=self.err)
+        if fault.advice:
+            print(f"  {visible(fault.advice, most=2000)}", file=self.err, flush=True)
+
+    def paint(self, text: str, style: str) -> str:
+        """`text` in colour where colour is welcome. Styles: good, bad, wait, dim, bold."""
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colours() else text
+
+    def _colours(self) -> bool:
+        plain = self.json or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        return not plain and self.out.isatty()
+
+
+def _told(fault: RemitError) -> dict[str, str]:
+    told = {"fault": type(fault).__name__, "message": str(fault), "advice": fault.advice}
+    reason = getattr(fault, "reason", None)
+    return told if reason is None else {**told, "fault": "Denied", "reason": reason}

@@ -1,0 +1,59 @@
+"""A home with a simulated people's door, and `remit` called in this process."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from remit.edge.cli import main
+from tests.cli.simulated import SimulatedDoor
+
+
+class Ran(NamedTuple):
+    """What one command left: exit code, standard output and error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Remit = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def _no_home_of_the_person(monkeypatch):
+    monkeypatch.delenv("REMIT_HOME", raising=False)
+    monkeypatch.delenv("REMIT_TRACEBACK", raising=False)
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    root = tmp_path / "home"
+    root.mkdir()
+    (root / "remit.yaml").write_text("version: 1\n")
+    return root
+
+
+@pytest.fixture
+def door(home) -> Iterator[SimulatedDoor]:
+    made = SimulatedDoor(home / "state" / "door.sock")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def remit(home, capsys) -> Remit:
+    """`remit("task", "list")` runs the command in `home`."""
+
+    def run(*arguments: object) -> Ran:
+        code = main(["--home", str(home), *map(str, arguments)])
+        caught = capsys.readouterr()
+        return Ran(code, caught.out, caught.err)
+
+    return run

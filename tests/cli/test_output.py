@@ -1,0 +1,88 @@
+"""What is shown can be trusted to be what it looks like."""
+
+import io
+
+import pytest
+from hypothesis import given, strategies as st
+
+from remit.edge.cli.output import Screen, distance, table, visible
+
+# A text → what a person sees of it.
+HOSTILE = {
+    "escape sequence": ("\x1b[2Jgone", "\\u{1b}[2Jgone"),
+    "carriage return": ("allowed\rdenied", "allowed\\u{d}denied"),
+    "new line": ("one\ntwo", "one\\u{a}two"),
+    "C1 control": ("a\x9bb", "a\\u{9b}b"),
+    "right-to-left override": ("\u202egpj.exe", "\\u{202e}gpj.exe"),
+    "isolate": ("\u2066x\u2069", "\\u{2066}x\\u{2069}"),
+    "zero width": ("pay\u200bpal", "pay\\u{200b}pal"),
+    "tag": ("x\U000e0041", "x\\u{e0041}"),
+    "line separator": ("a\u2028b", "a\\u{2028}b"),
+    "lone surrogate": ("a\ud800b", "a\\u{d800}b"),
+    "private use": ("\ue000", "\\u{e000}"),
+    "harmless": ("Grüße, 世界 — ok", "Grüße, 世界 — ok"),
+    "empty": ("", ""),
+}
+
+
+@pytest.mark.parametrize("text, seen", HOSTILE.values(), ids=HOSTILE)
+def test_unseen_characters_become_readable(text, seen):
+    assert visible(text) == seen
+
+
+@given(st.text(st.characters(codec=None)))
+def test_nothing_unprintable_ever_passes(text):
+    shown = visible(text)
+    assert shown == "" or all(c.isprintable() or c == "\u3000" or c.isspace() for c in shown)
+    assert not set(shown) & set("\n\r\t\x1b\u202e\u200b")
+
+
+def test_long_text_is_cut_where_it_can_be_seen():
+    assert visible("x" * 600) == "x" * 499 + "…"
+
+
+def test_a_table_aligns_and_cleans_its_cells():
+    assert table(("a", "long"), [("xyz", "\x07"), ("", 1)]) == ["A    LONG", "xyz  \\u{7}", "     1"]
+    assert table(("a",), []) == []
+
+
+@pytest.mark.parametrize(
+    "ms, told",
+    [(0, "0 s ago"), (-59_999, "59 s ago"), (60_000, "in 1 min"), (7_200_000, "in 2 h"), (-200_000_000, "2 d ago")],
+)
+def test_distances_are_told_in_the_largest_unit(ms, told):
+    assert distance(1_000_000_000 + ms, 1_000_000_000) == told
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+# Circumstance → whether there is colour.
+@pytest.mark.parametrize(
+    "out, json, env, coloured",
+    [
+        (Terminal(), False, {}, True),
+        (io.StringIO(), False, {}, False),
+        (Terminal(), True, {}, False),
+        (Terminal(), False, {"NO_COLOR": "1"}, False),
+        (Terminal(), False, {"NO_COLOR": ""}, True),
+        (Terminal(), False, {"TERM": "dumb"}, False),
+    ],
+)
+def test_colour_is_for_terminals_that_want_it(out, json, env, coloured, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b" in Screen(json=json, out=out).paint("x", "good")) is coloured
+
+
+def test_with_json_people_s_lines_are_silent():
+    out, err = io.StringIO(), io.StringIO()
+    screen = Screen(json=True, out=out, err=err)
+    screen.say(["hello"])
+    screen.note("psst")
+    screen.answer({"a": 1}, ["one"])
+    assert (out.getvalue(), err.getvalue()) == ('{"a": 1}\n', "")
