@@ -11,6 +11,7 @@ PACKAGE = ROOT / "src" / "remit"
 
 SHELL = {"case", "flow", "listing", "records", "world"}
 WORLD = {"app", "config", "edge"}
+DRIVERS = {"keys", "store", "upstream"}
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +26,10 @@ def sources(contracts: ConfigParser, contract: str) -> set[str]:
     return {line.removeprefix("remit.") for line in lines}
 
 
-def modules() -> set[str]:
-    """The modules and packages directly in remit. A directory without sources is a leftover, not a package."""
-    files = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
-    return files | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+def modules(package: Path = PACKAGE) -> set[str]:
+    """What is directly in a package. A directory without sources is a leftover, not a package."""
+    files = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    return files | {path.parent.name for path in package.glob("*/__init__.py")}
 
 
 def test_every_module_is_pure_or_shell_or_in_touch_with_the_world(contracts):
@@ -38,6 +39,11 @@ def test_every_module_is_pure_or_shell_or_in_touch_with_the_world(contracts):
 
 def test_every_module_of_the_shell_is_held_to_ports(contracts):
     assert sources(contracts, "shell") == SHELL & modules()
+
+
+def test_everything_at_the_edge_is_a_driver_or_names_none(contracts):
+    named = {source.removeprefix("edge.") for source in sources(contracts, "drivers")}
+    assert modules(PACKAGE / "edge") - DRIVERS == named
 
 
 def test_every_pure_package_is_covered_branch_by_branch(contracts):
