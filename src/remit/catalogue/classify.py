@@ -42,11 +42,11 @@ class Classified(Struct, frozen=True, kw_only=True):
     row: ToolRow
 
 
-def classify(connector: Connector, call: Call, classes: tuple[str, ...]) -> Classified:
+def classify(connector: Connector, call: Call, *, classes: tuple[str, ...]) -> Classified:
     """Tier, data classes and touched resources of a call. `classes` are the catalogue's, least sensitive first."""
     if not classes:
         raise Denied(Reason.TASK_DATA_CLASS, "no classes of data are catalogued")
-    row = row_of(connector, CALLS[call.method], call.name)
+    row = row_of(connector, CALLS[call.method], name=call.name)
     return Classified(
         tier=_tier(row, call.arguments),
         data_classes=tuple(name for name in classes if name in row.data) or classes[-1:],
@@ -55,7 +55,7 @@ def classify(connector: Connector, call: Call, classes: tuple[str, ...]) -> Clas
     )
 
 
-def row_of(connector: Connector, kind: ContractKind, name: str) -> ToolRow:
+def row_of(connector: Connector, kind: ContractKind, *, name: str) -> ToolRow:
     """The catalogue row of a callable: a tool's own, the one for all prompts, or the one for all resources."""
     match kind:
         case "tool":
@@ -64,6 +64,13 @@ def row_of(connector: Connector, kind: ContractKind, name: str) -> ToolRow:
             return connector.prompts
         case _:
             return connector.resources
+
+
+def possible_tiers(row: ToolRow) -> frozenset[Tier]:
+    """Every tier a call of the row could have, whatever its arguments."""
+    if row.tier is not None:
+        return frozenset({row.tier})
+    return frozenset({rule.tier for rule in row.rules} | {"privileged"})
 
 
 def _pointed(value: Any, pointer: str) -> Any:

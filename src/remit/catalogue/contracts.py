@@ -52,7 +52,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     seen: Mapping[str, bytes | None]
 
 
-def contract_of(connector: str, kind: ContractKind, name: str, body: Mapping[str, Any]) -> Contract:
+def contract_of(connector: str, kind: ContractKind, *, name: str, body: Mapping[str, Any]) -> Contract:
     """The contract a server advertises, or `UpstreamFault` when it is too large, has no canonical form or no name.
 
     `name` is the body's own `name`, `uri` or `uriTemplate`; a server's is whatever the caller calls it.
@@ -94,7 +94,7 @@ def compare(
     events: list[Change] = []
     rows: dict[str, bytes | None] = {}
     for key in sorted(now.keys() | pinned.keys() | before.keys()):
-        event, row = _change(now.get(key), pinned.get(key), before.get(key))
+        event, row = _change(now.get(key), pinned.get(key), before=before.get(key))
         events.extend(event)
         if row != before.get(key):
             rows[key] = None if row is None else msgspec.json.encode(row)
@@ -125,7 +125,7 @@ def _rows_of(connector: str, rows: Mapping[str, bytes]) -> dict[str, Contract]:
 
 
 def _change(
-    now: Contract | None, pin: Contract | None, before: Contract | None
+    now: Contract | None, pin: Contract | None, *, before: Contract | None
 ) -> tuple[list[Change], Contract | None]:
     """The event, if any, and the `seen` row there has to be."""
     known = before or pin

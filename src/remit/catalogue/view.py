@@ -13,7 +13,7 @@ from msgspec import Struct
 from remit.call import Call
 from remit.catalogue.classify import row_of
 from remit.catalogue.contracts import read
-from remit.catalogue.model import CALLS, Agent, AgentKey, Connector, Contract, Declared, Service, Tool
+from remit.catalogue.model import CALLS, Agent, AgentKey, Connector, Contract, Declared, ExternalIdentity, Service, Tool
 from remit.catalogue.resources import covers
 from remit.errors import StoreFault
 from remit.reasons import Denied, Reason
@@ -42,7 +42,7 @@ class View(Struct, frozen=True, kw_only=True):
     ) -> "View":
         """The view of a file and the rows `pin`, `seen`, `agent_key` and `revoked`; `StoreFault` if one is none."""
         pinned, now = _contracts(declared, pins), _contracts(declared, seen)
-        callables = dict(_callables(declared, pinned, now))
+        callables = dict(_callables(declared, pins=pinned, seen=now))
         templates: dict[str, tuple[Tool, ...]] = {}
         for tool in callables.values():
             if tool.contract.kind == "template":
@@ -109,11 +109,11 @@ class View(Struct, frozen=True, kw_only=True):
 
     def agent_by_identity(self, issuer: str, subject: str) -> str | None:
         """The agent an external token stands for; `issuer` is a name under `issuers`."""
-        return _by_identity(self.declared.agents, issuer, subject)
+        return _by_identity(self.declared.agents, ExternalIdentity(issuer=issuer, subject=subject))
 
     def service_by_identity(self, issuer: str, subject: str) -> str | None:
         """The service an external token stands for; `issuer` is a name under `issuers`."""
-        return _by_identity(self.declared.services, issuer, subject)
+        return _by_identity(self.declared.services, ExternalIdentity(issuer=issuer, subject=subject))
 
     def agent_key(self, kid: str) -> AgentKey | None:
         """The key an agent of the local trust domain was enrolled with; None when it or the agent is revoked."""
@@ -150,7 +150,7 @@ def _contracts(declared: Declared, rows: Mapping[str, bytes]) -> dict[str, Contr
 
 
 def _callables(
-    declared: Declared, pins: Mapping[str, Contract], seen: Mapping[str, Contract]
+    declared: Declared, *, pins: Mapping[str, Contract], seen: Mapping[str, Contract]
 ) -> Iterator[tuple[str, Tool]]:
     differing = {key: now for key, now in seen.items() if key not in pins or now.digest != pins[key].digest}
     servers = {now.connector: now.digest for now in differing.values() if now.kind == "server"}
@@ -159,7 +159,7 @@ def _callables(
         if contract.kind == "server":
             continue
         changed = differing[key].digest if key in differing else servers.get(contract.connector)
-        row = row_of(declared.connectors[contract.connector], contract.kind, contract.name)
+        row = row_of(declared.connectors[contract.connector], contract.kind, name=contract.name)
         yield key, Tool(contract=contract, row=row, quarantined=changed)
 
 
@@ -177,8 +177,8 @@ def _keys(declared: Declared, rows: Mapping[str, bytes]) -> dict[str, AgentKey]:
     return found
 
 
-def _by_identity(rows: Mapping[str, Agent] | Mapping[str, Service], issuer: str, subject: str) -> str | None:
+def _by_identity(rows: Mapping[str, Agent] | Mapping[str, Service], identity: ExternalIdentity) -> str | None:
     for name, row in rows.items():
-        if row.identity is not None and (row.identity.issuer, row.identity.subject) == (issuer, subject):
+        if row.identity == identity:
             return name
     return None

@@ -1,0 +1,30 @@
+"""For what purpose, and is that still open?
+
+Step 3. Every call is made under a task: declared work with a requester, a scope no wider than its purpose, a budget and
+an end. `within` answers for one call; `opened`, `renewed`, `moved` and `template` are a task's life (`table.py`), and
+`history` what was used of it.
+"""
+
+from remit.task.check import visible, within
+from remit.task.history import history, reservations, used
+from remit.task.model import Party, Setting, Stamp, Task, TaskSpec
+from remit.task.open import opened, renewed, template
+from remit.task.table import diagram, moved
+
+__all__ = [
+    "Party",
+    "Setting",
+    "Stamp",
+    "Task",
+    "TaskSpec",
+    "diagram",
+    "history",
+    "moved",
+    "opened",
+    "renewed",
+    "reservations",
+    "template",
+    "used",
+    "visible",
+    "within",
+]

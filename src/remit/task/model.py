@@ -1,10 +1,13 @@
-"""The declared work an agent does, and what has been used of it."""
+"""The declared work an agent does, who may act on it, and what has been used of it."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
 from msgspec import Struct, field
+
+from remit.catalogue.classify import Classified
+from remit.catalogue.model import Calls, Connector, Count, Minutes, Role, Tier
 
 Source = Literal["requester", "orchestrator", "agent"]
 
@@ -17,24 +20,43 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+class Party(Struct, frozen=True, kw_only=True):
+    """Who acts on a task. `id` is what a task's `requester` or `opened_by` says of them, for an agent its catalogue
+    name. `on_behalf` is the `issuer#subject` of a verified ID token a service presented with its request.
+    """
+
+    kind: Literal["human", "service", "agent", "gateway"]
+    id: str
+    roles: frozenset[Role] = frozenset()
+    on_behalf: str | None = None
+
+
+class Stamp(Struct, frozen=True, kw_only=True):
+    """What the shell gives a new task: its unguessable id, and the time in epoch milliseconds."""
+
+    id: str
+    at: int
+
+
 class Requester(Struct, frozen=True, kw_only=True):
     """The person the work is for. `proof` says how we know: authenticated at our door, a verified ID token, or
-    merely asserted by whoever opened the task."""
+    merely asserted by whoever opened the task.
+    """
 
     id: str
     proof: Literal["authenticated", "id_token", "asserted"]
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """What a task could ever reach. `tools` are `connector/name` or `connector/*`; for resources the name is the
-    URI, or a prefix of it before `*`. `arguments` maps one of `tools` to a JSON Schema its arguments must also fit.
+    """What a task could ever reach. `tools` are patterns (see `scope.py`). `arguments` maps patterns to a JSON Schema
+    the arguments of every call of theirs must also fit.
     """
 
     tools: tuple[str, ...]
     environment: str
     tenant: str
     data_classes: tuple[str, ...] = ()
-    tiers: tuple[str, ...] = ("read",)
+    tiers: tuple[Tier, ...] = ("read",)
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -43,6 +65,27 @@ class Budget(Struct, frozen=True, kw_only=True):
 
     calls: int
     per_tool: Mapping[str, int] = field(default_factory=dict)
+
+
+class TaskSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request to open a task, as a person or service writes it. None takes what the purpose or the agent says;
+    anything said may only narrow it. `requester` is who the work is for, when that is not the one who asks.
+    """
+
+    agent: str
+    purpose: str
+    text: str = ""
+    text_source: Source = "requester"
+    requester: str | None = None
+    tools: tuple[str, ...] | None = None
+    tiers: tuple[Tier, ...] | None = None
+    data_classes: tuple[str, ...] | None = None
+    environment: str | None = None
+    tenant: str | None = None
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    calls: Calls | None = None
+    per_tool: Mapping[str, Count] = field(default_factory=dict)
+    minutes: Minutes | None = None
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -66,6 +109,19 @@ class Task(Struct, frozen=True, kw_only=True):
     text_source: Source = "requester"
     client: str = ""
     idle_s: int | None = None
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """What surrounds a call when its task is asked. `agent` is a catalogue name, `tenant` that agent's. `now` is
+    epoch ms; `last_used` when a call of the task was last committed, None if never.
+    """
+
+    agent: str
+    tenant: str
+    connector: Connector
+    classified: Classified
+    now: int
+    last_used: int | None = None
 
 
 class History(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,59 @@
+"""What a task has used: the names of its counters, and what policy is told of them. In one place, so that what commit
+counts is what policy reads.
+
+Example: a write of `notes/add` under task `T` counts `task/T/calls`, `task/T/tier/write`, `task/T/tool/notes/add` and
+`task/T/class/<each data class>`, calls in flight included.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from remit.catalogue.classify import Classified
+from remit.task.model import History, Task
+
+
+def prefix_of(task_id: str) -> str:
+    """What the names of all counters of a task begin with."""
+    return f"task/{task_id}/"
+
+
+def reservations(task: Task, target: str, *, classified: Classified) -> dict[str, int | None]:
+    """What one call adds to, and how high each counter may go (None: only counted)."""
+    prefix = prefix_of(task.id)
+    return {
+        f"{prefix}calls": task.budget.calls,
+        f"{prefix}tier/{classified.tier}": None,
+        f"{prefix}tool/{target}": task.budget.per_tool.get(target),
+        **{f"{prefix}class/{name}": None for name in classified.data_classes},
+    }
+
+
+def history(counters: Mapping[str, int], task_id: str) -> History:
+    """The task's history, from its counters; those of other tasks do not count."""
+    prefix = prefix_of(task_id)
+    own = {name.removeprefix(prefix): count for name, count in counters.items() if name.startswith(prefix)}
+    return History(
+        calls=own.get("calls", 0),
+        tiers=_under("tier/", own),
+        tools=_under("tool/", own),
+        data_classes=_under("class/", own),
+    )
+
+
+def used(task: Task, past: History, *, now: int) -> dict[str, Any]:
+    """What policy is told of the task; `now` is epoch milliseconds, `age_s` whole seconds since it was opened."""
+    return {
+        "id": task.id,
+        "purpose": task.purpose,
+        "origin": task.origin,
+        "age_s": max(0, now - task.opened_at) // 1000,
+        "calls_left": max(0, task.budget.calls - past.calls),
+        "requester": task.requester.id,
+        "requester_proof": task.requester.proof,
+        "environment": task.scope.environment,
+        "tenant": task.scope.tenant,
+    }
+
+
+def _under(prefix: str, counters: Mapping[str, int]) -> dict[str, int]:
+    return {name.removeprefix(prefix): count for name, count in counters.items() if name.startswith(prefix)}
