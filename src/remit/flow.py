@@ -5,25 +5,27 @@
 
 `govern` is that sentence. Each step asks one question, which one pure function of the package of the same name
 answers; between the steps, facts are fetched and effects performed through the ports of `World`. A step that says no
-raises `Denied`, and `answer` writes the receipt of it. Nothing reaches a tool server before step 8 has returned.
+raises `Denied`; nothing reaches a tool server before step 8 has returned.
 
-What the caller must still do: hand over an `Ask` whose `params` were read by `canonical.parse`, give every `Denied`
-outside of here the same treatment, and show a `Refusal` to the model as text, not as a transport failure.
+`answer` is what a door calls. What a door must still do: hand over an `Ask` whose `params` were read by
+`canonical.parse`, call `case.cancel()` when its client goes away, and show a `Refusal` to the model as text, never as a
+transport failure.
 
 The numbers are the design's; 5 (provenance) and 9 (credential) are not built, so they are not here.
 """
 
+from remit.answer import Refusal, Released
 from remit.approval import approved
-from remit.call import Ask, decode
+from remit.call import call_digest, decode
 from remit.case import Case
 from remit.catalogue import classify
-from remit.commit import plan
-from remit.errors import StoreFault
+from remit.commit import plan, warrant
+from remit.errors import RemitError, StoreFault
 from remit.forward import outgoing
 from remit.identity import admitted
 from remit.limits import RESTARTS_MAX
-from remit.outcome import Refusal, Released, denial, ended, refusal
 from remit.reasons import Denied, Reason, Restart
+from remit.records import conclude, deny
 from remit.result import inspect
 from remit.schema import conforming
 from remit.task import within
@@ -33,37 +35,63 @@ from remit.world import World
 async def govern(case: Case, world: World) -> Released | Refusal:
     """Decide one call and, if it may pass, carry it out once. Raises `Denied` for a no, `Restart` to be asked again."""
     # 1 call: what exactly is asked?
-    case.call = decode(case.ask, case.id)
+    call = case.call = decode(case.ask, case.id)
 
     # 2 identity: who asks?
-    case.epoch, case.view = world.store.epoch(), world.catalogue()
+    case.epoch, view = world.store.epoch(), world.view()
     case.principal = await world.authenticator.agent(case.ask.token, case.ask.audience)
-    case.agent = admitted(case.principal, case.view)
-    world.limiter.enter(case)
+    case.agent = admitted(case.principal, view)
+    case.enter(world.admission, world.now())
 
     # 3 task: for what purpose, and is that still open?
-    case.connector = case.view.connector(case.call.connector)
-    case.classified = classify(case.connector, case.call, case.view.declared.data_classes)
-    case.task = within(await world.tasks.of(case), case.call, case.connector, case.classified, world.now())
+    connector = case.connector = view.connector(call.connector)
+    case.classified = classify(connector, call, view.declared.data_classes)
+    task = case.task = within(await world.tasks.of(case, view), call, case.setting(world))
 
     # 4 schema: is it a well-formed call of the contract we pinned?
-    case.tool = conforming(case.call, case.view.tool(case.call))
+    tool = case.tool = conforming(call, view.tool(call))
+    case.digest = call_digest(call, task.id, tool.contract.digest)
 
     # 6 policy: may this agent, for this task, do this, now?
-    case.history = world.store.counters(case.counters)
-    case.decision = world.policies().decide(case.request(world.now()))
+    request = case.request = case.question(world, view)
+    decision = case.decision = world.policies().decide(request)
 
     # 7 approval: must a person say yes, and have they, to exactly this?
-    approved(case.decision)
+    approved(decision)
 
     # 8 commit: write it down and use it up
-    warrant = case.warrant(await world.store.write(plan(case)), world.now())
+    booking = case.booking(world)
+    permission = warrant(booking, await world.store.write(plan(booking)), task.expires_at)
 
     # 10 forward: what exactly goes out?
-    reply = await case.once(world.upstreams.forward(warrant, case.tool.contract, outgoing(case.call, case.tool)))
+    reply = await case.once(world.upstreams.forward(permission, tool.contract, outgoing(call, tool.row)))
 
     # 11 result: what may come back?
-    result = inspect(reply, case.tool)
+    result = inspect(reply, tool)
 
     # 12 outcome: what really happened?
-    return await ended(case, warrant, reply, result, world)
+    return await conclude(case, booking, warrant=permission, reply=reply, ended=result, world=world)
+
+
+async def answer(case: Case, world: World) -> Released | Refusal:
+    """Govern one call; a no is recorded and said. Whatever goes wrong is a no with a listed reason."""
+    try:
+        return await _govern_again(case, world)
+    except Denied as no:
+        return await deny(case, no, world)
+    except StoreFault:
+        return await deny(case, Denied(Reason.COMMIT_STORE), world)
+    except RemitError as e:
+        return await deny(case, Denied(Reason.GATEWAY_FAULT, e.message), world)
+    finally:
+        case.leave(world.admission)
+
+
+async def _govern_again(case: Case, world: World) -> Released | Refusal:
+    """Start again while what the decision rests on moves under it, within a bound."""
+    for _ in range(RESTARTS_MAX):
+        try:
+            return await govern(case, world)
+        except Restart:
+            continue
+    raise Denied(Reason.COMMIT_CONTENDED)

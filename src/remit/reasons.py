@@ -73,6 +73,8 @@ class Reason(StrEnum):
 
     OUTCOME_UNRECORDED = "outcome.unrecorded"
 
+    GATEWAY_FAULT = "gateway.fault"
+
 
 class Words(NamedTuple):
     """What the agent is told: `text` (what), `advice` (what instead), `retry` (can the same call pass later?)."""
@@ -158,6 +160,7 @@ WORDS: dict[Reason, Words] = {
     Reason.OUTCOME_UNRECORDED: Words(
         "the outcome could not be recorded, so the result is withheld; the call did take effect", "do not repeat it"
     ),
+    Reason.GATEWAY_FAULT: Words("the gateway could not decide", _LATER, retry=True),
 }
 
 

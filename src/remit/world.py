@@ -22,10 +22,18 @@ from remit.task.model import Task
 class Tasks(Protocol):
     """Finds the task a call is made under."""
 
-    async def of(self, case: Case) -> Task | None:
+    async def of(self, case: Case, view: View) -> Task | None:
         """The task the token or the header names; without one, the agent's default task for this client, opened now if
         its catalogue row has a template. None if there is none. Raises `Denied(task.conflict)` when token and header
         name different ones, `Denied(task.limit)` when the agent has too many open."""
+        ...
+
+    def last_used(self, task_id: str) -> int | None:
+        """When a call of a default task was last committed (epoch ms); None counts from its opening."""
+        ...
+
+    def used(self, task: Task) -> None:
+        """A call of the task was committed now."""
         ...
 
 

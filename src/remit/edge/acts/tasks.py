@@ -1,0 +1,205 @@
+"""Opening tasks, moving them through their life, and finding the one a call is made under.
+
+A task that stops being open raises the revocation epoch in the same write, so no call decided while it was open
+commits after; then its sessions with tool servers are closed. How many tasks of an agent are open is a counter, so
+its bound is exact.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from remit.case import Case
+from remit.catalogue import View
+from remit.commit.model import Put, Reserve, Row, Write
+from remit.edge.acts.live import Live
+from remit.edge.acts.who import GATEWAY, Who, may
+from remit.errors import CallerFault, Conflict
+from remit.forward.facts import Upstreams
+from remit.ledger.receipt import Draft, TaskEvent
+from remit.reasons import Denied, Reason
+from remit.task import Move, moved, opened, renewed, template
+from remit.task.model import Party, Stamp, State, Task, TaskSpec
+
+_ENDED = (State.COMPLETED, State.REVOKED, State.EXPIRED)
+
+
+class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may come with a move: why, and for `renew` how long from now."""
+
+    reason: str = ""
+    minutes: int | None = None
+
+
+class Tasks:
+    """Acts on tasks; also `world.Tasks`. `new_id` gives unguessable ids, `now` epoch ms."""
+
+    def __init__(self, live: Live, upstreams: Upstreams, *, now: Callable[[], int], new_id: Callable[[], str]) -> None:
+        self._live = live
+        self._store = live.store
+        self._upstreams = upstreams
+        self._now = now
+        self._new_id = new_id
+        self._last_used: dict[str, int] = {}
+
+    async def of(self, case: Case, view: View) -> Task | None:
+        """See `world.Tasks.of`."""
+        named, claimed = case.ask.task, case.principal.task
+        if named and claimed and named != claimed:
+            raise Denied(Reason.TASK_CONFLICT)
+        task_id = claimed or named
+        if not task_id:
+            return await self._default(case, view)
+        row = await self._store.row("task", task_id)
+        if row is None:
+            raise Denied(Reason.TASK_UNKNOWN, "there is none of that id")
+        return _read(row)
+
+    def last_used(self, task_id: str) -> int | None:
+        """When a call of a default task was last committed, in this process; None counts from its opening."""
+        return self._last_used.get(task_id)
+
+    def used(self, task: Task) -> None:
+        """A call of the task was committed now."""
+        if task.idle_s is not None:
+            self._last_used[task.id] = self._now()
+
+    async def open(self, who: Who, spec: TaskSpec, *, on_behalf: str | None = None) -> Task:
+        """Open a task for a person or service. `on_behalf` is the subject of a verified ID token."""
+        may(who, "task.open")
+        view = self._live.view()
+        agent, purpose = view.declared.agents.get(spec.agent), view.declared.purposes.get(spec.purpose)
+        if agent is None or view.is_revoked("agent", spec.agent):
+            raise CallerFault(f"there is no agent `{spec.agent}`", "`remit agent list` shows what there is")
+        if purpose is None:
+            raise CallerFault(f"there is no purpose `{spec.purpose}`", f"one of {', '.join(view.declared.purposes)}")
+        stamp = Stamp(id=self._new_id(), at=self._now())
+        task = opened(spec, _party(who, on_behalf), purpose=purpose, agent=agent, stamp=stamp)
+        await self._opened(task, who)
+        return task
+
+    async def move(self, who: Who, task_id: str, move: Move, given: Given) -> Task:
+        """One move of a task's life, by someone who may make it."""
+        may(who, "task.move")
+        row = await self._row(task_id)
+        before, by, now = _read(row), _party(who), self._now()
+        if move == "renew":
+            purpose = self._live.view().declared.purposes.get(before.purpose)
+            if purpose is None:
+                raise CallerFault(f"the purpose `{before.purpose}` is no longer catalogued", "open a new task")
+            after = renewed(before, by, purpose=purpose, minutes=given.minutes, now=now)
+        else:
+            after = moved(before, move, by=by, now=now)
+        await self._moved(who, move, given.reason, before=before, after=after, row=row)
+        return after
+
+    async def see(self, who: Who, task_id: str) -> Task:
+        may(who, "task.see")
+        return _read(await self._row(task_id))
+
+    def listed(self, who: Who) -> tuple[Task, ...]:
+        """Every task not long ended, newest first."""
+        may(who, "task.see")
+        return tuple(sorted(map(_read, self._store.rows("task").values()), key=lambda task: -task.opened_at))
+
+    async def expire(self) -> None:
+        """Record the expiry of tasks whose time is over; called on a timer. A call never waits for it."""
+        now = self._now()
+        for task_id, row in list(self._store.rows("task").items()):
+            task = _read(row)
+            if task.state not in _ENDED and (now >= task.expires_at or self._is_idle(task, now)):
+                after = moved(task, "expire", by=_party(GATEWAY), now=now)
+                try:
+                    await self._moved(GATEWAY, "expire", "", before=task, after=after, row=row)
+                except Conflict:  # somebody moved it meanwhile; the next round looks again
+                    continue
+                self._last_used.pop(task_id, None)
+
+    def _is_idle(self, task: Task, now: int) -> bool:
+        last = max(task.opened_at, self._last_used.get(task.id, 0))
+        return task.idle_s is not None and now - last >= task.idle_s * 1000
+
+    async def _default(self, case: Case, view: View) -> Task | None:
+        """The agent's default task for this client: one at a time, and none ever again once it was revoked."""
+        agent, row = case.principal.name, case.agent.template
+        if row is None:
+            return None
+        key = f"{agent}/{case.ask.client}"
+        pointer = await self._store.row("client", key)
+        if pointer is not None:
+            current = _read(await self._row(msgspec.json.decode(pointer.value)["task"]))
+            now = self._now()
+            over = current.state in (State.COMPLETED, State.EXPIRED) or now >= current.expires_at
+            if not over and not self._is_idle(current, now):
+                return current
+        purpose = view.declared.purposes[row.purpose]
+        stamp = Stamp(id=self._new_id(), at=self._now())
+        task = template(agent, case.agent, purpose=purpose, client=case.ask.client, stamp=stamp)
+        put = Put(
+            kind="client",
+            key=key,
+            value=msgspec.json.encode({"task": task.id}),
+            expect=pointer.version if pointer else 0,
+        )
+        try:
+            await self._opened(task, GATEWAY, put)
+        except Conflict:  # another call of the same client opened it first
+            return await self._default(case, view)
+        return task
+
+    async def _opened(self, task: Task, who: Who, *more: Put) -> None:
+        most = self._live.view().declared.agents[task.agent].limits.open_tasks
+        write = Write(
+            puts=(Put(kind="task", key=task.id, value=msgspec.json.encode(task), expect=0), *more),
+            reserves=(Reserve(counter=f"agent/{task.agent}/open", most=most),),
+            drafts=(_event(task, "open", "", who),),
+        )
+        try:
+            await self._store.write(write)
+        except Denied as no:
+            if no.reason is not Reason.COMMIT_BUDGET:
+                raise
+            raise Denied(Reason.TASK_LIMIT, f"`{task.agent}` has {most} open") from no
+
+    async def _moved(self, who: Who, move: Move, reason: str, *, before: Task, after: Task, row: Row) -> None:
+        closes = before.state not in _ENDED and after.state in _ENDED
+        reopens = before.state in _ENDED and after.state not in _ENDED
+        amount = reopens - closes
+        counted = (Reserve(counter=f"agent/{after.agent}/open", amount=amount),) if amount else ()
+        put = Put(kind="task", key=after.id, value=msgspec.json.encode(after), expect=row.version)
+        drafts = (_event(after, move, reason, who),)
+        stops = after.state is not State.OPEN
+        await self._store.write(Write(puts=(put,), reserves=counted, drafts=drafts, raise_epoch=stops))
+        if stops:
+            await self._upstreams.end(task=after.id)
+
+    async def _row(self, task_id: str) -> Row:
+        row = await self._store.row("task", task_id)
+        if row is None:
+            raise CallerFault(f"there is no task `{task_id}`", "`remit task list` shows what there is")
+        return row
+
+
+def _read(row: Row) -> Task:
+    return msgspec.json.decode(row.value, type=Task)
+
+
+def _party(who: Who, on_behalf: str | None = None) -> Party:
+    return Party(kind=who.actor.kind, id=who.id, roles=who.roles, on_behalf=on_behalf)
+
+
+def _event(task: Task, move: str, reason: str, who: Who) -> Draft:
+    body = TaskEvent(
+        move=move,
+        state=task.state,
+        agent=task.agent,
+        purpose=task.purpose,
+        requester=task.requester.id,
+        requester_proof=task.requester.proof,
+        origin=task.origin,
+        actor=who.actor,
+        expires=task.expires_at,
+        reason=reason,
+    )
+    return Draft(body=body, task=task.id, values={"task": msgspec.json.encode(task)})
