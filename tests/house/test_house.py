@@ -95,6 +95,7 @@ KEEPING = {
         function("try:", "    pass", "except Exception as error:", "    raise Ours from error"),
     ),
     "what the language calls": ("call/check.py", function(head="def __exit__(self, kind, error, trace):")),
+    "an ASGI application": ("call/check.py", function(head="async def f(self, scope, receive, send):")),
     "a method of two parameters": ("call/check.py", function(head="def f(self, a, b, *, c):")),
     "a case for everything else": (
         "call/check.py",
