@@ -2,12 +2,14 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from remit.edge.cli.door import Door, segment
 from remit.edge.cli.files import read_json
 from remit.edge.cli.home import existing
 from remit.edge.cli.output import Screen, table, visible
 from remit.edge.cli.parser import Parser
+from remit.errors import CallerFault
 
 
 def declare(parser: Parser) -> None:
@@ -81,4 +83,38 @@ def _list(options: Namespace, screen: Screen) -> None:
 
 
 def _enroll(options: Namespace, screen: Screen) -> None:
-    raise NotImplementedError
+    home, name = existing(options.home), options.name
+    door = Door(home)
+    if options.public_key is not None:
+        answer = door.post(f"/v1/agents/{segment(name)}/enroll", {"jwk": read_json(options.public_key)})
+        screen.answer(answer, (_enrolled(name, answer),))
+        return
+    from remit.edge.cli.profile import make, save
+
+    file = options.out or home.profile(name)
+    if file.exists():
+        raise CallerFault(f"`{file}` exists already", "keys are never overwritten; choose another file with --out")
+    status = door.get("/v1/status")
+    profile = make(name, url=status["url"], trust_domain=status["trust_domain"])
+    answer = door.post(f"/v1/agents/{segment(name)}/enroll", {"jwk": profile.public()})
+    save(profile, file)
+    lines = (_enrolled(name, answer), f"its profile is {file}", f"connect it with: remit connect --agent {visible(name)}")
+    screen.answer({**answer, "profile": str(file)}, lines)
+
+
+def _enrolled(name: str, answer: dict[str, Any]) -> str:
+    return f"{visible(name)} is enrolled with key {visible(answer['kid'])}, receipt {answer['receipt']}"
+
+
+def _revoke(options: Namespace, screen: Screen) -> None:
+    _change(options, screen, path="/v1/revocations", told="is revoked")
+
+
+def _restore(options: Namespace, screen: Screen) -> None:
+    _change(options, screen, path="/v1/restorations", told="may ask again")
+
+
+def _change(options: Namespace, screen: Screen, *, path: str, told: str) -> None:
+    body = {"what": "agent", "name": options.name, "reason": options.reason}
+    answer = Door(existing(options.home)).post(path, body)
+    screen.answer(answer, (f"{visible(options.name)} {told}, epoch {answer['epoch']}, receipt {answer['receipt']}",))

@@ -1,0 +1,78 @@
+"""An agent's profile: the file its bridge signs tokens with, and the only secret an agent's user holds.
+
+JSON, mode 0600: {agent, url, trust_domain, key}. `key` is the agent's own private JWK (P-256), which signs for
+that agent alone; `url` is the gateway's. A profile others could read is refused.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from joserfc.jwk import ECKey
+from msgspec import Struct
+
+from remit.edge.cli.files import write_secret
+from remit.edge.keys.files import TokenKey
+from remit.edge.keys.local import LocalIssuer
+from remit.errors import ConfigFault
+
+
+class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `remit agent enroll` wrote. Its repr keeps the key to itself."""
+
+    agent: str
+    url: str
+    trust_domain: str
+    key: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Profile {self.agent} at {self.url}>"
+
+    def issuer(self) -> LocalIssuer:
+        """What mints this agent's tokens. Raises `ConfigFault` when the key is none."""
+        return LocalIssuer(_token_key(self.key), self.trust_domain)
+
+    def public(self) -> dict[str, Any]:
+        """The public half, as it is enrolled."""
+        return dict(_token_key(self.key).public.jwk)
+
+
+def make(agent: str, *, url: str, trust_domain: str) -> Profile:
+    """A profile with a new key."""
+    key = ECKey.generate_key("P-256", private=True)
+    return Profile(agent=agent, url=url, trust_domain=trust_domain, key=dict(key.as_dict(private=True)))
+
+
+def save(profile: Profile, file: Path) -> Path:
+    """Write it for its owner only."""
+    return write_secret(file, msgspec.json.encode(profile) + b"\n")
+
+
+def load(file: Path) -> Profile:
+    """Read one. Raises `ConfigFault` when it is missing, open to others or not a profile."""
+    try:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
+            found = os.fstat(opened.fileno())
+            data = opened.read()
+    except OSError as e:
+        raise ConfigFault(f"the profile `{file}` cannot be read", "`remit agent enroll NAME` makes one") from e
+    if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
+        raise ConfigFault(f"the profile `{file}` is open to others", f"run `chmod 600 {file}` as its owner")
+    try:
+        return msgspec.json.decode(data, type=Profile)
+    except msgspec.MsgspecError:
+        # The cause could quote the key.
+        raise ConfigFault(f"`{file}` is no agent's profile", "`remit agent enroll NAME` makes one") from None
+
+
+def _token_key(jwk: dict[str, Any]) -> TokenKey:
+    fault = ConfigFault("the profile's key is no P-256 key", "`remit agent enroll NAME` makes a new profile")
+    try:
+        private = ECKey.import_key(jwk).private_key
+    except Exception:
+        raise fault from None  # the cause could quote the key
+    if private is None:
+        raise fault
+    return TokenKey(private)
