@@ -14,16 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from remit.edge.mcp.rpc import Fault, Message
-from remit.edge.mcp.wire import (
-    HEADER_MISMATCH,
-    INVALID_PARAMS,
-    META_CLIENT_CAPABILITIES,
-    META_VERSION,
-    MODERN,
-    NAMED,
-    SERVED,
-    UNSUPPORTED_VERSION,
-)
+from remit.edge.mcp.wire import MODERN, NAMED, SERVED, Code, Meta
 from remit.reasons import Reason
 
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=\Z", re.DOTALL)
@@ -48,31 +39,31 @@ def agreed(message: Message, headers: Mapping[str, str]) -> str:
     In this order, as the official SDK does: required `_meta`, headers against body, revision served.
     """
     meta = message.meta
-    missing = [key for key in (META_VERSION, META_CLIENT_CAPABILITIES) if key not in meta]
+    missing = [key for key in (Meta.VERSION, Meta.CLIENT_CAPABILITIES) if key not in meta]
     if missing:
-        raise Fault(400, INVALID_PARAMS, f"`_meta` lacks `{missing[0]}`")
-    version = meta[META_VERSION]
-    _same(headers.get("mcp-protocol-version"), version, "MCP-Protocol-Version")
-    _same(headers.get("mcp-method"), message.method, "Mcp-Method")
+        raise Fault(400, Code.INVALID_PARAMS, message=f"`_meta` lacks `{missing[0]}`")
+    version = meta[Meta.VERSION]
+    _same(headers.get("mcp-protocol-version"), version, name="MCP-Protocol-Version")
+    _same(headers.get("mcp-method"), message.method, name="Mcp-Method")
     member = NAMED.get(message.method)
     if member is not None:
-        name = (message.params or {}).get(member)
-        if name is not None or "mcp-name" in headers:
-            _same(decoded(headers.get("mcp-name")), name, "Mcp-Name")
+        named = (message.params or {}).get(member)
+        if named is not None or "mcp-name" in headers:
+            _same(decoded(headers.get("mcp-name")), named, name="Mcp-Name")
     if version not in MODERN:
         raise unsupported(version)
-    if not isinstance(meta[META_CLIENT_CAPABILITIES], dict):
-        raise Fault(400, INVALID_PARAMS, f"`{META_CLIENT_CAPABILITIES}` has to be an object")
+    if not isinstance(meta[Meta.CLIENT_CAPABILITIES], dict):
+        raise Fault(400, Code.INVALID_PARAMS, message=f"`{Meta.CLIENT_CAPABILITIES}` has to be an object")
     return str(version)
 
 
 def unsupported(version: str) -> Fault:
     """The refusal of a revision, which tells the client those it can choose from."""
     about = {"supported": list(SERVED), "requested": version[:80]}
-    return Fault(400, UNSUPPORTED_VERSION, "this protocol version is not served").carrying(about)
+    return Fault(400, Code.UNSUPPORTED_VERSION, message="this protocol version is not served").carrying(about)
 
 
-def agrees(mirrored: tuple[Mirrored, ...], arguments: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+def agrees(mirrored: tuple[Mirrored, ...], arguments: Mapping[str, Any], *, headers: Mapping[str, str]) -> None:
     """Each mirrored argument and its header are both absent, or equal; else `Fault`."""
     for one in mirrored:
         value = _at(arguments, one.path)
@@ -81,7 +72,7 @@ def agrees(mirrored: tuple[Mirrored, ...], arguments: Mapping[str, Any], headers
         if header is None and written is None:
             continue
         given = decoded(header)
-        if given is None or written is None or not _equal(one.kind, given, written):
+        if given is None or written is None or not _equal(given, written, kind=one.kind):
             raise _mismatch(f"Mcp-Param-{one.header}")
 
 
@@ -132,16 +123,18 @@ def rendered(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int | float) else None
 
 
-def _same(header: str | None, value: Any, name: str) -> None:
+def _same(header: str | None, value: Any, *, name: str) -> None:
     if header is None or header != value:
         raise _mismatch(name)
 
 
 def _mismatch(name: str) -> Fault:
-    return Fault(400, HEADER_MISMATCH, f"the header `{name}` and the body disagree", reason=Reason.CALL_MISMATCH)
+    return Fault(
+        400, Code.HEADER_MISMATCH, message=f"the header `{name}` and the body disagree", reason=Reason.CALL_MISMATCH
+    )
 
 
-def _equal(kind: str, given: str, written: str) -> bool:
+def _equal(given: str, written: str, *, kind: str) -> bool:
     if kind == "integer":
         left, right = _DECIMAL.match(given), _DECIMAL.match(written)
         if left and right:

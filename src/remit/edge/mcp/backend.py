@@ -10,6 +10,7 @@ from remit.answer import Refusal, Released
 from remit.call import Ask
 from remit.catalogue.model import Contract, ContractKind
 from remit.identity.model import Principal
+from remit.identity.resource import Site
 
 
 class Backend(Protocol):
@@ -51,14 +52,12 @@ class Backend(Protocol):
 
 
 class DoorSettings(Struct, frozen=True, kw_only=True):
-    """`public_url` is scheme and authority only, as agents are told; its authority is always an allowed host.
+    """`public_url` is scheme and authority only, as agents are told; `site` what requests may name.
 
-    `allowed_hosts` are further `host[:port]` values and `allowed_origins` whole origins. `authorization_servers` are
-    the issuers an OAuth client may obtain a token from. `version` is Remit's own.
+    `authorization_servers` are the issuers an OAuth client may obtain a token from. `version` is Remit's own.
     """
 
     public_url: str
     version: str
-    allowed_hosts: frozenset[str] = frozenset()
-    allowed_origins: frozenset[str] = frozenset()
+    site: Site
     authorization_servers: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """The agents' door, as an ASGI application.
 
-In this order, for every request: where (unknown paths are 404), host and origin (403), who (401, before the body is
+In this order, for every request: host and origin (403), where (unknown paths are 404), who (401, before the body is
 read), what (strict JSON-RPC), in which revision; only then the method. Decisions are made on the body. Anything
 that goes wrong ends as a refusal in the client's protocol; nothing of a request is trusted from an earlier one.
 
@@ -10,6 +10,8 @@ the caller's reach.
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -17,21 +19,20 @@ import msgspec
 from remit.edge.mcp.agreement import agreed, unsupported
 from remit.edge.mcp.backend import Backend, DoorSettings
 from remit.edge.mcp.exchange import App, Gone, Receive, Scope, Send, check_media, headers_of, read_body, respond
-from remit.edge.mcp.guard import Guard
 from remit.edge.mcp.methods import Methods
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.request import Endpoint, Request
-from remit.edge.mcp.rpc import Fault, Message, Response, error, read
+from remit.edge.mcp.rpc import Fault, Message, Response, read
 from remit.edge.mcp.sessions import Session, Sessions
-from remit.edge.mcp.wire import HANDSHAKE, INTERNAL_ERROR, INVALID_REQUEST, META_VERSION, SERVED
-from remit.reasons import Denied, Reason
+from remit.edge.mcp.wire import HANDSHAKE, SERVED, Code, Meta
+from remit.identity.resource import UNAUTHENTICATED, WELL_KNOWN, allowed, bearer, challenge, metadata
+from remit.reasons import WORDS, Denied, Reason
 
 _LOG: Final = logging.getLogger(__name__)
 # Over the path as it was sent: an encoded slash, dot segment or capital is no name.
 _ENDPOINT: Final = re.compile(rb"/mcp(?:/([a-z0-9][a-z0-9-]{0,62}))?\Z")
-_ABOUT: Final = re.compile(rb"/\.well-known/oauth-protected-resource(/mcp(?:/[a-z0-9][a-z0-9-]{0,62})?)?\Z")
+_ABOUT: Final = re.compile(re.escape(WELL_KNOWN.encode()) + rb"(/mcp(?:/[a-z0-9][a-z0-9-]{0,62})?)?\Z")
 _VERSION: Final = "mcp-protocol-version"
-_FAILED: Final = "the gateway failed while handling this request; check before repeating it"
 
 
 def agents_door(backend: Backend, settings: DoorSettings) -> App:
@@ -42,80 +43,77 @@ def agents_door(backend: Backend, settings: DoorSettings) -> App:
 class _Door:
     def __init__(self, backend: Backend, settings: DoorSettings) -> None:
         self._backend = backend
-        self._guard = Guard(settings)
+        self._settings = settings
         self._sessions = Sessions()
-        self._methods = Methods(backend, self._sessions, Renderer(settings.version))
+        self._methods = Methods(backend, self._sessions, renderer=Renderer(settings.version))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._respond(scope, receive)
+            with _nothing_unforeseen(500):
+                response = await self._respond(scope, receive)
         except Gone:
             return
         except Fault as fault:
-            self._backend.noise(fault.reason)
-            response = fault.response()
-        except Exception:
-            # Nothing unforeseen may pass as an answer, or take the connection down with it.
-            _LOG.exception("a request failed")
-            response = Response(status=500, body=error(None, INTERNAL_ERROR, _FAILED))
+            response = self._refused(fault)
         await respond(send, response)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         headers = headers_of(scope)
-        self._guard.check_surroundings(headers)
         path: bytes = scope["raw_path"]
-        if found := _ENDPOINT.match(path):
-            connector = found[1].decode() if found[1] else None
-            return await self._endpoint(scope, headers, receive, Endpoint(connector, self._guard.url(path.decode())))
-        if scope["method"] != "GET":
-            return _not_here(404)
-        if found := _ABOUT.match(path):
-            return _document(self._guard.metadata((found[1] or b"/mcp").decode()))
-        if path == b"/.well-known/jwks.json":
-            return _document(self._backend.jwks())
-        return _document({"status": "ok"}) if path == b"/healthz" else _not_here(404)
-
-    async def _endpoint(self, scope: Scope, headers: dict[str, str], receive: Receive, endpoint: Endpoint) -> Response:
-        method = scope["method"]
-        if method not in {"POST", "DELETE"}:
-            # GET would open a stream of the server's own messages: none are sent.
-            return _not_here(405, (b"allow", b"POST, DELETE"))
-        if scope["query_string"]:
-            raise Fault(400, INVALID_REQUEST, "the endpoint takes no query; a token belongs into `Authorization`")
+        found = _ENDPOINT.match(path)
+        url = self._settings.public_url + path.decode() if found else ""
         try:
-            token = self._guard.token(headers)
-            principal = await self._backend.authenticate(token, endpoint.url)
-            if method == "DELETE":
-                session = self._sessions.find(principal, endpoint.connector, headers.get("mcp-session-id"))
-                self._sessions.close(principal, session)
-                return Response(status=204)
-            check_media(headers)
-            message = read(await read_body(headers, receive))
-            request = Request(
-                message=message,
-                headers=headers,
-                endpoint=endpoint,
-                principal=principal,
-                token=token,
-                receive=receive,
-                modern=_is_modern(message, headers),
-            )
-            return await self._dispatch(request)
+            allowed(headers.get("host"), headers.get("origin"), self._settings.site)
+            if found is None:
+                return self._document(scope["method"], path)
+            endpoint = Endpoint(found[1].decode() if found[1] else None, url)
+            return await self._endpoint(scope, headers, receive=receive, endpoint=endpoint)
         except Denied as no:
-            raise self._guard.challenge(no, endpoint.url) from no
+            raise _closed(no, url) from no
 
-    async def _dispatch(self, request: Request) -> Response:
-        message = request.message
+    def _document(self, method: str, path: bytes) -> Response:
+        """What anyone may read: how to sign in, the keys that sign, whether the gateway runs."""
+        if method == "GET" and (about := _ABOUT.match(path)):
+            endpoint = self._settings.public_url + (about[1] or b"/mcp").decode()
+            return _json(metadata(endpoint, self._settings.authorization_servers))
+        if method == "GET" and path == b"/.well-known/jwks.json":
+            return _json(self._backend.jwks())
+        return _json({"status": "ok"}) if method == "GET" and path == b"/healthz" else Response(status=404)
+
+    async def _endpoint(
+        self, scope: Scope, headers: dict[str, str], *, receive: Receive, endpoint: Endpoint
+    ) -> Response:
+        if scope["method"] not in {"POST", "DELETE"}:
+            # GET would open a stream of the server's own messages: none are sent.
+            return Response(status=405, headers=((b"allow", b"POST, DELETE"),))
+        presented = [headers["authorization"]] if "authorization" in headers else []
+        token = bearer(presented, scope["query_string"].decode("latin-1"))
+        principal = await self._backend.authenticate(token, endpoint.url)
+        if scope["query_string"]:
+            raise Fault(400, Code.INVALID_REQUEST, message="the endpoint takes no query")
+        if scope["method"] == "DELETE":
+            session_id = headers.get("mcp-session-id")
+            self._sessions.close(principal, self._sessions.find(principal, endpoint.connector, session_id=session_id))
+            return Response(status=204)
+        check_media(headers)
+        message = read(await read_body(headers, receive))
+        request = Request(
+            message=message,
+            headers=headers,
+            endpoint=endpoint,
+            principal=principal,
+            token=token,
+            receive=receive,
+            modern=_is_modern(message, headers),
+        )
+        return await self._answer(request)
+
+    async def _answer(self, request: Request) -> Response:
         try:
-            return await (self._modern(request) if request.modern else self._legacy(request))
+            with _nothing_unforeseen(200):
+                return await (self._modern(request) if request.modern else self._legacy(request))
         except Fault as fault:
-            self._backend.noise(fault.reason)
-            return fault.response(message.id)
-        except Denied:
-            raise
-        except Exception:
-            _LOG.exception("a request failed")
-            return Response(body=error(message.id, INTERNAL_ERROR, _FAILED))
+            return self._refused(fault, request.message)
 
     async def _modern(self, request: Request) -> Response:
         if request.message.id is not None:
@@ -130,23 +128,19 @@ class _Door:
     async def _legacy(self, request: Request) -> Response:
         message = request.message
         if message.method == "initialize" and message.id is not None:
-            return await self._in_session(request)
+            return await self._methods.answer(request)
         wanted = request.headers.get("mcp-session-id")
-        session = self._sessions.find(request.principal, request.endpoint.connector, wanted)
+        session = self._sessions.find(request.principal, request.endpoint.connector, session_id=wanted)
         # Absent is allowed: the session knows what was agreed.
         if request.headers.get(_VERSION, session.revision) != session.revision:
-            raise Fault(400, INVALID_REQUEST, f"this session speaks `{session.revision}`")
+            raise Fault(400, Code.INVALID_REQUEST, message=f"this session speaks `{session.revision}`")
         if message.id is None:
             return self._notified(message, session)
-        return await self._in_session(msgspec.structs.replace(request, session=session))
-
-    async def _in_session(self, request: Request) -> Response:
-        """Legacy clients take a 4xx for the end of the session, so what is wrong with one request is told with 200."""
         try:
-            return await self._methods.answer(request)
+            return await self._methods.answer(msgspec.structs.replace(request, session=session))
         except Fault as fault:
-            if request.session is not None:
-                fault.status = 200
+            # Legacy clients take a 4xx for the end of the session; this is only about one request in it.
+            fault.status = 200
             raise
 
     def _notified(self, message: Message, session: Session) -> Response:
@@ -159,16 +153,41 @@ class _Door:
             self._backend.noise(Reason.CALL_METHOD)
         return Response(status=202)
 
+    def _refused(self, fault: Fault, message: Message | None = None) -> Response:
+        self._backend.noise(fault.reason)
+        return fault.response(message.id if message else None)
+
+
+@contextmanager
+def _nothing_unforeseen(status: int) -> Iterator[None]:
+    """Nothing unforeseen passes as an answer, or takes the connection down with it."""
+    try:
+        yield
+    except (Fault, Denied, Gone):
+        raise
+    except Exception as e:
+        _LOG.exception("a request failed")
+        message = "the gateway failed while handling this request; check before repeating it"
+        raise Fault(status, Code.INTERNAL_ERROR, message=message) from e
+
+
+def _closed(no: Denied, url: str) -> Fault:
+    """How the transport says no: 403 to a foreign host or origin, 401 to a token, 503 while nobody can be known."""
+    words = WORDS[no.reason].text
+    if no.reason is Reason.IDENTITY_ORIGIN:
+        return Fault(403, Code.REFUSED, message=words, reason=no.reason)
+    if no.reason not in UNAUTHENTICATED:
+        return Fault(503, Code.REFUSED, message=words, reason=no.reason)
+    fault = Fault(401, Code.UNAUTHENTICATED, message=words, reason=no.reason)
+    fault.headers = ((b"www-authenticate", challenge(url, no.reason).encode()),)
+    return fault
+
 
 def _is_modern(message: Message, headers: dict[str, str]) -> bool:
     """A request is modern when header or body says so; any revision but those with a handshake is."""
     version = headers.get(_VERSION)
-    return META_VERSION in message.meta or (version is not None and version not in HANDSHAKE)
+    return Meta.VERSION in message.meta or (version is not None and version not in HANDSHAKE)
 
 
-def _document(value: Any) -> Response:
+def _json(value: Any) -> Response:
     return Response(body=msgspec.json.encode(value), headers=((b"cache-control", b"no-store"),))
-
-
-def _not_here(status: int, *headers: tuple[bytes, bytes]) -> Response:
-    return Response(status=status, headers=headers)

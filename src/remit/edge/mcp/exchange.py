@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from remit.edge.mcp.rpc import Fault, Response
-from remit.edge.mcp.wire import HEADER_MISMATCH, INVALID_REQUEST
+from remit.edge.mcp.wire import Code
 from remit.limits import BODY_BYTES_MAX, BODY_S, LABEL_CHARS_MAX
 from remit.reasons import Reason
 
@@ -50,12 +50,12 @@ def headers_of(scope: Scope) -> dict[str, str]:
                 continue
             name = raw.decode("latin-1")
         if name in found:
-            code = HEADER_MISMATCH if name.startswith("mcp-") else INVALID_REQUEST
-            raise Fault(400, code, f"the header `{name[:80]}` stands twice", reason=Reason.CALL_MISMATCH)
+            code = Code.HEADER_MISMATCH if name.startswith("mcp-") else Code.INVALID_REQUEST
+            raise Fault(400, code, message=f"the header `{name[:80]}` stands twice", reason=Reason.CALL_MISMATCH)
         try:
             found[name] = value.decode("ascii").strip(" \t")
         except UnicodeDecodeError as e:
-            raise Fault(400, INVALID_REQUEST, f"the header `{name[:80]}` is not ASCII") from e
+            raise Fault(400, Code.INVALID_REQUEST, message=f"the header `{name[:80]}` is not ASCII") from e
     return found
 
 
@@ -63,16 +63,18 @@ def label(headers: dict[str, str], name: str) -> str | None:
     """A header that names something of ours: short and plain, or `Fault`; None if it is absent."""
     value = headers.get(name)
     if value is not None and not _LABEL.match(value):
-        raise Fault(400, INVALID_REQUEST, f"the header `{name}` is not a valid name")
+        raise Fault(400, Code.INVALID_REQUEST, message=f"the header `{name}` is not a valid name")
     return value
 
 
 def check_media(headers: dict[str, str]) -> None:
     """JSON in, JSON out, or `Fault` with 415 or 406."""
     if not _is_json(headers.get("content-type", "")):
-        raise Fault(415, INVALID_REQUEST, "the body has to be application/json")
+        raise Fault(415, Code.INVALID_REQUEST, message="the body has to be application/json")
     if not _accepts_json(headers.get("accept", "*/*")):
-        raise Fault(406, INVALID_REQUEST, "the answer is application/json, which the client does not accept")
+        raise Fault(
+            406, Code.INVALID_REQUEST, message="the answer is application/json, which the client does not accept"
+        )
 
 
 @lru_cache(maxsize=64)
@@ -100,7 +102,7 @@ async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
         async with asyncio.timeout(BODY_S):
             return await _collect(receive)
     except TimeoutError as e:
-        raise Fault(408, INVALID_REQUEST, "the body did not arrive in time") from e
+        raise Fault(408, Code.INVALID_REQUEST, message="the body did not arrive in time") from e
 
 
 async def _collect(receive: Receive) -> bytes:
@@ -120,7 +122,9 @@ async def _collect(receive: Receive) -> bytes:
 
 
 def _too_large() -> Fault:
-    return Fault(413, INVALID_REQUEST, f"at most {BODY_BYTES_MAX} bytes are read", reason=Reason.CALL_TOO_LARGE)
+    return Fault(
+        413, Code.INVALID_REQUEST, message=f"at most {BODY_BYTES_MAX} bytes are read", reason=Reason.CALL_TOO_LARGE
+    )
 
 
 @contextmanager

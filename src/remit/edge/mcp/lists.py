@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from remit.catalogue.model import Contract, ContractKind
 from remit.edge.mcp.rpc import Fault
-from remit.edge.mcp.wire import INVALID_PARAMS
+from remit.edge.mcp.wire import Code
 from remit.limits import LIST_PAGE_BYTES, LIST_PAGE_ITEMS
 
 _TAG_BYTES: Final = 16
@@ -74,7 +74,7 @@ class Pager:
             data = b""
         position, tag = data[:_OFFSET_BYTES], data[_OFFSET_BYTES:]
         if not hmac.compare_digest(tag, self._tag(position, about)):
-            raise Fault(400, INVALID_PARAMS, "the cursor does not fit this list; start again without one")
+            raise Fault(400, Code.INVALID_PARAMS, message="the cursor does not fit this list; start again without one")
         return int.from_bytes(position, "big")
 
     def _tag(self, position: bytes, about: bytes) -> bytes:

@@ -10,13 +10,13 @@ from typing import Any, Final
 from remit.answer import Refusal
 from remit.edge.mcp.agreement import Mirrored, agrees, mirrored_by
 from remit.edge.mcp.backend import Backend
-from remit.edge.mcp.guard import TOKEN
 from remit.edge.mcp.lists import LISTINGS, Pager
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.request import Request
 from remit.edge.mcp.rpc import Fault, Response, result
 from remit.edge.mcp.sessions import Sessions
-from remit.edge.mcp.wire import INVALID_PARAMS, LEGACY, METHOD_NOT_FOUND, SERVED
+from remit.edge.mcp.wire import LEGACY, SERVED, Code
+from remit.identity.resource import UNAUTHENTICATED
 from remit.limits import CONTRACTS_PER_CONNECTOR_MAX, LIST_TTL_MS
 from remit.reasons import Denied, Reason
 
@@ -30,7 +30,7 @@ _AGGREGATE: Final = "Tools and prompts are named `connector/name`. Resources are
 class Methods:
     """The methods of both generations over one backend."""
 
-    def __init__(self, backend: Backend, sessions: Sessions, renderer: Renderer) -> None:
+    def __init__(self, backend: Backend, sessions: Sessions, *, renderer: Renderer) -> None:
         self._backend = backend
         self._sessions = sessions
         self._render = renderer
@@ -58,14 +58,16 @@ class Methods:
             answered = await self._backend.answer(request.ask(), cancelled)
         if isinstance(answered, Refusal):
             return self._refused(request, answered)
-        written = self._render.released(request.message.id, answered, request.message.method, modern=request.modern)
+        written = self._render.released(
+            request.message.id, answered, method=request.message.method, modern=request.modern
+        )
         return Response(body=written)
 
     async def _listing(self, request: Request) -> Response:
         params = request.message.params or {}
         unknown = params.keys() - {"cursor", "_meta"}
         if unknown:
-            raise Fault(400, INVALID_PARAMS, f"unknown member `{min(unknown)[:80]}` of params")
+            raise Fault(400, Code.INVALID_PARAMS, message=f"unknown member `{min(unknown)[:80]}` of params")
         listing = LISTINGS[request.message.method]
         found = await self._backend.listed(request.ask(), listing.kind)
         if isinstance(found, Refusal):
@@ -85,11 +87,13 @@ class Methods:
         wanted = params.get("protocolVersion")
         shapes = isinstance(params.get("capabilities"), dict), isinstance(params.get("clientInfo"), dict)
         if not isinstance(wanted, str) or not all(shapes):
-            raise Fault(400, INVALID_PARAMS, "`initialize` has `protocolVersion`, `capabilities` and `clientInfo`")
+            raise Fault(
+                400, Code.INVALID_PARAMS, message="`initialize` has `protocolVersion`, `capabilities` and `clientInfo`"
+            )
         revision = wanted if wanted in LEGACY else LEGACY[0]
         about = await self._about(request)
         most = self._backend.sessions_max(request.principal.name)
-        session = self._sessions.open(request.principal, request.endpoint.connector, revision, most=most)
+        session = self._sessions.open(request.principal, request.endpoint.connector, revision=revision, most=most)
         members = {"protocolVersion": revision, "serverInfo": self._render.info, **about}
         body = result(request.message.id, members)
         return Response(body=body, headers=((b"mcp-session-id", session.id.encode()),))
@@ -132,7 +136,7 @@ class Methods:
             return
         found = await self._backend.listed(request.ask(), "tool")
         if not isinstance(found, Refusal) and any(one.digest == contract.digest for one in found):
-            agrees(mirrored, arguments, request.headers)
+            agrees(mirrored, arguments, headers=request.headers)
 
     def _mirror(self, digest: str, schema: Any) -> tuple[Mirrored, ...]:
         found = self._mirrored.get(digest)
@@ -147,11 +151,11 @@ class Methods:
         return Response(body=result(request.message.id, whole))
 
     def _refused(self, request: Request, refusal: Refusal) -> Response:
-        if refusal.reason in TOKEN:
+        if refusal.reason in UNAUTHENTICATED:
             raise Denied(refusal.reason, refusal.detail)
         message = request.message
-        return Response(body=self._render.refusal(message.id, refusal, message.method, modern=request.modern))
+        return Response(body=self._render.refusal(message.id, refusal, method=message.method, modern=request.modern))
 
 
 def _unserved(message: str) -> Fault:
-    return Fault(404, METHOD_NOT_FOUND, message, reason=Reason.CALL_METHOD)
+    return Fault(404, Code.METHOD_NOT_FOUND, message=message, reason=Reason.CALL_METHOD)

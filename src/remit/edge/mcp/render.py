@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from remit.answer import Refusal, Released
 from remit.edge.mcp.rpc import Id, error, result
-from remit.edge.mcp.wire import META_DECISION, META_LABELS, META_OWN, META_SERVER_INFO, REFUSED
+from remit.edge.mcp.wire import Code, Meta
 from remit.reasons import WORDS, Reason
 
 # Reasons told apart by nobody outside: those shown as another, and that other itself.
@@ -40,31 +40,31 @@ class Renderer:
         if not modern:
             return members
         cache = {} if ttl_ms is None else {"ttlMs": ttl_ms, "cacheScope": "private"}
-        meta = {**members.get("_meta", {}), META_SERVER_INFO: self.info}
+        meta = {**members.get("_meta", {}), Meta.SERVER_INFO: self.info}
         return {**members, **cache, "resultType": "complete", "_meta": meta}
 
-    def refusal(self, request_id: Id | None, refusal: Refusal, method: str, *, modern: bool) -> bytes:
+    def refusal(self, request_id: Id | None, refusal: Refusal, *, method: str, modern: bool) -> bytes:
         """The response for a call that did not pass, or whose result is withheld."""
         decision = _decision(refusal)
         text = _text(refusal)
         if method != "tools/call":
-            return error(request_id, REFUSED, text, data={META_DECISION: decision})
-        members = {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {META_DECISION: decision}}
+            return error(request_id, Code.REFUSED, message=text, data={Meta.DECISION: decision})
+        members = {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {Meta.DECISION: decision}}
         return result(request_id, self.complete(members, modern=modern))
 
-    def released(self, request_id: Id | None, released: Released, method: str, *, modern: bool) -> bytes:
+    def released(self, request_id: Id | None, released: Released, *, method: str, modern: bool) -> bytes:
         """The response for a call whose result the agent may see. The labels are the gateway's word, never the
         upstream's: what it says under `io.remit/` or of the server the client talks to is dropped.
         """
         if released.error is not None:
             code, message = released.error
-            return error(request_id, code, message, data={META_LABELS: released.labels})
+            return error(request_id, code, message=message, data={Meta.LABELS: released.labels})
         members = _MEMBERS.decode(released.result)
         meta = {key: value for key, value in _meta(members).items() if not _reserved(key)}
-        meta[META_LABELS] = Raw(msgspec.json.encode(released.labels))
+        meta[Meta.LABELS] = Raw(msgspec.json.encode(released.labels))
         if modern:
             members.setdefault("resultType", _COMPLETE)
-            meta[META_SERVER_INFO] = self._info
+            meta[Meta.SERVER_INFO] = self._info
             if method in _CACHEABLE:
                 members.setdefault("ttlMs", _AT_ONCE)
                 members["cacheScope"] = _PRIVATE
@@ -83,7 +83,7 @@ def _meta(members: dict[str, Raw]) -> dict[str, Raw]:
 
 
 def _reserved(key: str) -> bool:
-    return key.startswith(META_OWN) or key == META_SERVER_INFO
+    return key.startswith(Meta.OWN) or key == Meta.SERVER_INFO
 
 
 def _shown(refusal: Refusal) -> Reason:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from remit.canonical import parse
-from remit.edge.mcp.wire import INVALID_REQUEST, PARSE_ERROR
+from remit.edge.mcp.wire import Code
 from remit.limits import REQUEST_ID_CHARS_MAX
 from remit.reasons import Denied, Reason
 
@@ -46,7 +46,7 @@ class Response(Struct, frozen=True, kw_only=True):
 class Fault(Exception):
     """A request the door refuses itself: HTTP `status`, JSON-RPC `code` and `message`; `reason` is what is counted."""
 
-    def __init__(self, status: int, code: int, message: str, *, reason: Reason = Reason.CALL_MALFORMED) -> None:
+    def __init__(self, status: int, code: Code, *, message: str, reason: Reason = Reason.CALL_MALFORMED) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -63,7 +63,7 @@ class Fault(Exception):
     def response(self, request_id: Id | None = None) -> Response:
         """The HTTP answer; closing what may still be sending."""
         closing = ((b"connection", b"close"),) if self.status in {408, 413} else ()
-        body = error(request_id, self.code, self.message, data=self.data)
+        body = error(request_id, self.code, message=self.message, data=self.data)
         return Response(status=self.status, body=body, headers=self.headers + closing)
 
 
@@ -72,8 +72,8 @@ def read(body: bytes) -> Message:
     try:
         value = parse(body)
     except Denied as no:
-        code = PARSE_ERROR if no.reason is Reason.CALL_MALFORMED else INVALID_REQUEST
-        raise Fault(_STATUS.get(no.reason, 400), code, no.detail, reason=no.reason) from no
+        code = Code.PARSE_ERROR if no.reason is Reason.CALL_MALFORMED else Code.INVALID_REQUEST
+        raise Fault(_STATUS.get(no.reason, 400), code, message=no.detail, reason=no.reason) from no
     if not isinstance(value, dict):
         raise _invalid("the body has to be one JSON-RPC object; batches are not served")
     unknown = value.keys() - _MEMBERS
@@ -96,7 +96,7 @@ def _id(value: Any) -> Id:
 
 
 def _invalid(message: str) -> Fault:
-    return Fault(400, INVALID_REQUEST, message)
+    return Fault(400, Code.INVALID_REQUEST, message=message)
 
 
 def result(request_id: Id | None, value: Any) -> bytes:
@@ -105,7 +105,7 @@ def result(request_id: Id | None, value: Any) -> bytes:
     return b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(request_id) + b',"result":' + raw + b"}"
 
 
-def error(request_id: Id | None, code: int, message: str, *, data: Any = None) -> bytes:
+def error(request_id: Id | None, code: int, *, message: str, data: Any = None) -> bytes:
     """An error response."""
     about: dict[str, Any] = {"code": code, "message": message}
     if data is not None:

@@ -30,7 +30,7 @@ class Tls(Struct, frozen=True):
 class Serving:
     """A server that runs: where it listens, and how to end it."""
 
-    def __init__(self, server: "_Server", task: asyncio.Task[None], address: tuple[str, int]) -> None:
+    def __init__(self, server: "_Server", task: asyncio.Task[None], *, address: tuple[str, int]) -> None:
         self._server = server
         self._task = task
         self.host, self.port = address
@@ -90,7 +90,7 @@ async def serve(
         ready.cancel()
         await task
     host, port = sock.getsockname()[:2]
-    return Serving(server, task, (host, port))
+    return Serving(server, task, address=(host, port))
 
 
 class _Server(uvicorn.Server):

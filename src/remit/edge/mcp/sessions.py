@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from remit.edge.mcp.rpc import Fault, Id
-from remit.edge.mcp.wire import INVALID_REQUEST
+from remit.edge.mcp.wire import Code
 from remit.identity.model import Principal
 from remit.limits import SESSION_IDLE_S
 from remit.reasons import Reason
@@ -26,7 +26,7 @@ _LABEL_DIGITS: Final = 16
 class Session:
     """One legacy session at one endpoint (`connector` None: the aggregate). `used` is monotonic seconds."""
 
-    def __init__(self, session_id: str, connector: str | None, revision: str, used: float) -> None:
+    def __init__(self, session_id: str, connector: str | None, *, revision: str, used: float) -> None:
         self.id = session_id
         self.connector = connector
         self.revision = revision
@@ -39,7 +39,7 @@ class Session:
     def running(self, call: Id | None, cancelled: asyncio.Event) -> Iterator[None]:
         """While inside, `cancel` finds the call by its request id, which must not be in use."""
         if call is None or call in self.calls:
-            raise Fault(200, INVALID_REQUEST, "a request with this id is still running")
+            raise Fault(200, Code.INVALID_REQUEST, message="a request with this id is still running")
         self.calls[call] = cancelled
         try:
             yield
@@ -62,28 +62,30 @@ class Sessions:
         # The innermost mappings are in order of last use.
         self._of: dict[str, dict[str, Session]] = {}
 
-    def open(self, principal: Principal, connector: str | None, revision: str, *, most: int) -> Session:
+    def open(self, principal: Principal, connector: str | None, *, revision: str, most: int) -> Session:
         """A new session, or `Fault` (429) when `most` are open and all are busy."""
         own = self._of.setdefault(principal.id, {})
         self._expire(own)
         while len(own) >= most:
             unused = next((session for session in own.values() if not session.calls), None)
             if unused is None:
-                raise Fault(429, INVALID_REQUEST, "too many sessions are open", reason=Reason.IDENTITY_IN_FLIGHT)
+                raise Fault(
+                    429, Code.INVALID_REQUEST, message="too many sessions are open", reason=Reason.IDENTITY_IN_FLIGHT
+                )
             del own[unused.id]
-        session = Session(secrets.token_urlsafe(24), connector, revision, self._clock())
+        session = Session(secrets.token_urlsafe(24), connector, revision=revision, used=self._clock())
         own[session.id] = session
         return session
 
-    def find(self, principal: Principal, connector: str | None, session_id: str | None) -> Session:
+    def find(self, principal: Principal, connector: str | None, *, session_id: str | None) -> Session:
         """The caller's own session at this endpoint, now the last used; `Fault` (400 if none is named, else 404)."""
         if session_id is None:
-            raise Fault(400, INVALID_REQUEST, "open a session with `initialize` first")
+            raise Fault(400, Code.INVALID_REQUEST, message="open a session with `initialize` first")
         own = self._of.get(principal.id, {})
         self._expire(own)
         session = own.get(session_id)
         if session is None or session.connector != connector:
-            raise Fault(404, INVALID_REQUEST, "there is no such session; open a new one with `initialize`")
+            raise Fault(404, Code.INVALID_REQUEST, message="there is no such session; open a new one with `initialize`")
         session.used = self._clock()
         own[session_id] = own.pop(session_id)
         return session

@@ -1,0 +1,79 @@
+"""A real door on a real socket, over the simulated gateway."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from remit.edge.mcp import DoorSettings, agents_door, listener, serve
+from remit.identity.resource import Site
+from tests.mcp.simulated import ADA, SimulatedBackend
+
+MODERN = "2026-07-28"
+
+
+class Door:
+    """One door and a plain HTTP client to it."""
+
+    def __init__(self, url: str, backend: SimulatedBackend, client: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.backend = backend
+        self.client = client
+
+    async def send(self, body: bytes, headers: Mapping[str, str], *, path: str = "/mcp/notes") -> tuple[int, Any, Any]:
+        """Status, headers and decoded JSON body (None if empty) of a POST of exactly these bytes."""
+        async with self.client.post(self.url + path, data=body, headers=headers) as response:
+            content = await response.read()
+            return response.status, response.headers, msgspec.json.decode(content) if content else None
+
+    async def modern(self, method: str, params: dict[str, Any] | None = None, **options: Any) -> tuple[int, Any, Any]:
+        """A well-formed modern request."""
+        message = modern(method, params)
+        return await self.send(msgspec.json.encode(message), headers_for(message), **options)
+
+    async def session(
+        self, *, token: str = ADA, path: str = "/mcp/notes", version: str = "2025-11-25"
+    ) -> dict[str, str]:
+        """The headers of a legacy session, opened and initialized."""
+        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+        status, headers, _ = await self.send(msgspec.json.encode(opening), plain(token), path=path)
+        assert status == 200
+        session = plain(token) | {"Mcp-Session-Id": headers["mcp-session-id"], "MCP-Protocol-Version": version}
+        ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        assert (await self.send(msgspec.json.encode(ready), session, path=path))[0] == 202
+        return session
+
+
+def plain(token: str = ADA) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+    }
+
+
+def modern(method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": meta, **(params or {})}}
+
+
+def headers_for(message: dict[str, Any]) -> dict[str, str]:
+    """The headers a conforming modern client sends with a message."""
+    headers = plain() | {"MCP-Protocol-Version": MODERN, "Mcp-Method": message["method"]}
+    name = message["params"].get("uri" if message["method"] == "resources/read" else "name")
+    return headers | {"Mcp-Name": name} if name else headers
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    backend = SimulatedBackend()
+    sock = listener("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    site = Site(hosts=frozenset({"127.0.0.1"}), origins=frozenset({url}))
+    serving = await serve(agents_door(backend, DoorSettings(public_url=url, version="1.2.3", site=site)), sock)
+    async with aiohttp.ClientSession() as client:
+        yield Door(url, backend, client)
+    await serving.stop()
