@@ -15,6 +15,9 @@ URI_CHARS_MAX = 2048
 # What may come back.
 RESULT_BYTES_MAX = 16 * 1024 * 1024
 
+# The catalogue's file: some 4,000 tools with their rules. PyYAML builds about 1 MB a second of it.
+CATALOGUE_BYTES_MAX = 4 * 1024 * 1024
+
 # Advertised contracts: untrusted input of tool servers.
 CONTRACT_BYTES_MAX = 256 * 1024
 CONTRACTS_PER_CONNECTOR_MAX = 4000
@@ -77,6 +80,12 @@ DISK_ALARM_BYTES = 512 * 1024 * 1024
 
 # Policy evaluation.
 UNSCOPED_POLICIES_MAX = 200
+
+# Types of one action's arguments: how deep records nest and how many there are before the rest stays untyped (Cedar's
+# own tree stops at 100 levels). Slices and bases remembered: one per agent, action, tier and connector in use.
+POLICY_TYPE_DEPTH_MAX = 8
+POLICY_TYPES_MAX = 2_000
+POLICY_SLICES_MAX = 4_096
 
 # The agents' door. Slow senders lose the connection; a page of a list stays well under what SDK clients read.
 HEADERS_S = 10
