@@ -1,0 +1,160 @@
+"""JSON-RPC as it crosses to a tool server.
+
+Rules: the canonical arguments are spliced in as they are, never decoded and written again; an answer is read once,
+bounded by the caller, and its `result` is kept as the bytes that came. Nothing here holds a connection or a clock.
+
+Example: `request_bytes(7, "tools/call", b'{"name":"x","arguments":{}}')` is the line of one call.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from remit import __version__
+from remit.catalogue.model import Contract
+from remit.errors import UpstreamFault
+from remit.forward.model import Outgoing
+
+# Every released revision: the modern one is stateless, the others open with a handshake.
+MODERN: Final = "2026-07-28"
+LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
+
+CLIENT: Final = {"name": "remit", "version": __version__}
+_RESERVED: Final = "io.modelcontextprotocol/"
+# No client capability is declared: a server that asks anything of us asks in vain.
+_MODERN_META: Final = {
+    _RESERVED + "protocolVersion": MODERN,
+    _RESERVED + "clientInfo": CLIENT,
+    _RESERVED + "clientCapabilities": {},
+}
+SERVER_INFO: Final = _RESERVED + "serverInfo"
+
+METHOD_NOT_FOUND: Final = -32601
+_ID_BYTES_MAX: Final = 128
+_ATTRIBUTION_BYTES: Final = 4096
+_NUMBER: Final = re.compile(rb"[0-9]{1,15}\Z")
+_HEAD_ID: Final = re.compile(rb'\A\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(\d{1,15})\s*,')
+_TAIL_ID: Final = re.compile(rb'[\]}]\s*,(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(\d{1,15})\s*\}\s*\Z')
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One question to a server. `params` is JSON. `outgoing` and `contract` are set for a governed call only."""
+
+    method: str
+    params: bytes
+    timeout_s: float
+    outgoing: Outgoing | None = None
+    contract: Contract | None = None
+
+
+class Wrong(Struct, frozen=True):
+    """The `error` member of an answer."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What came back to a request: `result`, or `error`, or neither when it was larger than is read.
+
+    `received` counts its bytes.
+    """
+
+    result: Raw | None = None
+    error: Wrong | None = None
+    received: int = 0
+
+
+class Message(Struct, frozen=True):
+    """Anything a server can say."""
+
+    jsonrpc: Literal["2.0"]
+    id: Raw = Raw(b"")
+    method: str | None = None
+    result: Raw = Raw(b"")
+    error: Wrong | None = None
+
+    @property
+    def answers(self) -> int | None:
+        """The id of our request it answers, None for anything else."""
+        written = bytes(self.id)
+        return int(written) if self.method is None and _NUMBER.match(written) else None
+
+
+_MESSAGES: Final = msgspec.json.Decoder(Message)
+
+
+def call_params(outgoing: Outgoing, revision: str) -> bytes:
+    """`params` of a governed call at that revision: the canonical arguments as they are, the rest written here."""
+    meta = msgspec.json.encode(_meta(outgoing.meta, revision))
+    tail = b"}" if meta == b"{}" else b',"_meta":' + meta + b"}"
+    if outgoing.method == "resources/read":
+        # A resource's only argument is its `uri`, so the arguments are the params, less the closing brace.
+        return b"".join((memoryview(outgoing.arguments)[:-1], tail))
+    return b"".join((b'{"name":', msgspec.json.encode(outgoing.name), b',"arguments":', outgoing.arguments, tail))
+
+
+def own_params(params: Mapping[str, Any], revision: str) -> bytes:
+    """`params` of a question of our own: lists and discovery."""
+    meta = _meta({}, revision)
+    return msgspec.json.encode({**params, "_meta": meta} if meta else params)
+
+
+def request_bytes(number: int, method: str, params: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s}' % (number, method.encode(), params)
+
+
+def notification_bytes(method: str, params: Mapping[str, Any] | None = None) -> bytes:
+    told = {"jsonrpc": "2.0", "method": method}
+    return msgspec.json.encode({**told, "params": params} if params else told)
+
+
+def response_bytes(asked: Message) -> bytes | None:
+    """Our answer to a server's request: pong, or that we do no such thing. None if it cannot be answered."""
+    written = bytes(asked.id)
+    if len(written) > _ID_BYTES_MAX or written[:1] in (b"{", b"["):
+        return None
+    if asked.method == "ping":
+        return msgspec.json.encode({"jsonrpc": "2.0", "id": asked.id, "result": {}})
+    unknown = {"code": METHOD_NOT_FOUND, "message": "Method not found"}
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": asked.id, "error": unknown})
+
+
+def read(data: bytes) -> Message:
+    """The message in `data`, or `ValueError`: JSON-RPC 2.0, UTF-8, one object."""
+    if not data.isascii():
+        data.decode("utf-8")
+    try:
+        return _MESSAGES.decode(data)
+    except RecursionError as e:
+        raise ValueError("nested too deeply") from e
+
+
+def answer_of(message: Message, received: int) -> Answer:
+    """The answer in a message that is one, or `UpstreamFault`: exactly one of an object `result` and an `error`."""
+    result = bytes(memoryview(message.result)[:1])
+    if message.error is not None and not result:
+        return Answer(error=message.error, received=received)
+    if message.error is None and result == b"{":
+        return Answer(result=message.result, received=received)
+    raise not_mcp("the tool server's answer holds no result object")
+
+
+def attributed(head: bytes, tail: bytes) -> int | None:
+    """The request id an unreadable or oversized answer seems to be for, from its first and last bytes."""
+    found = _HEAD_ID.match(head[:_ATTRIBUTION_BYTES]) or _TAIL_ID.search(tail[-_ATTRIBUTION_BYTES:])
+    return int(found[1]) if found else None
+
+
+def not_mcp(message: str) -> UpstreamFault:
+    return UpstreamFault(message, "see the tool server's own log", sent=True, why="protocol")
+
+
+def _meta(meta: Mapping[str, Any], revision: str) -> dict[str, Any]:
+    """The caller's allow-listed keys, never the protocol's own, which are ours to write."""
+    kept = {key: value for key, value in meta.items() if not key.startswith(_RESERVED)}
+    return {**kept, **_MODERN_META} if revision == MODERN else kept

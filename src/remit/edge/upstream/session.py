@@ -1,0 +1,201 @@
+"""One session: a conversation with one server on behalf of one task, or of everybody where the server is stateless.
+
+Rules: it is opened by the first call that needs it, once, whoever waits. Before a call goes out, the called contract
+and the server's own must be, by digest, what was pinned; what the server advertises is asked for at opening, after it
+said that a list changed, and again when the last look is older than the bound. A server that died is started again by a
+later call, after a delay that doubles; the call that was in flight is not repeated.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+
+from remit.catalogue.model import Connector, Contract
+from remit.edge.upstream.conversation import Conversation
+from remit.edge.upstream.listing import SERVER, offered
+from remit.edge.upstream.wire import Changed
+from remit.errors import RemitError, UpstreamFault
+from remit.forward.model import Outgoing, Reply
+from remit.reasons import Denied, Reason
+
+_BACKOFF_S: Final = 0.5
+_BACKOFF_MAX_S: Final = 30.0
+_LOOKS_MAX: Final = 3
+_ANNOUNCED_S: Final = 1.0
+
+
+class Key(NamedTuple):
+    """Whose session: `agent` and `task` are empty where the server is stateless."""
+
+    connector: str
+    agent: str
+    task: str
+
+
+class Opened(NamedTuple):
+    """A conversation, and what a stdio server is made of."""
+
+    conversation: Conversation
+    origin: dict[str, Any] | None
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What a session is given: how to open its conversation (telling it whom to call when a list changed), whom to
+    tell what a server advertises, and for how many seconds a look at that lasts.
+    """
+
+    open: Callable[["Session", Changed], Awaitable[Opened]]
+    tell: Callable[[str, Sequence[Contract]], Awaitable[None]]
+    check_s: float
+
+
+class Session:
+    """`in_flight` calls go through it now; `used` is when the last one ended, in the loop's time."""
+
+    def __init__(self, key: Key, row: Connector, terms: Terms) -> None:
+        self.key = key
+        self.row = row
+        self.in_flight = 0
+        self.used = _now()
+        self.holds_process = False
+        self._terms = terms
+        self._opened: Opened | None = None
+        self._advertised: tuple[Contract, ...] = ()
+        self._digests: dict[tuple[str, str], str] = {}
+        self._looked = 0.0
+        self._stale = True
+        self._work: asyncio.Task[None] | None = None
+        self._ended = False
+        self._failures = 0
+        self._not_before = 0.0
+
+    async def forward(self, contract: Contract, outgoing: Outgoing, pinned_server: str | None) -> Reply:
+        """Send one call, once. Raises `UpstreamFault`, `Denied`; `pinned_server` is a digest."""
+        self.in_flight += 1
+        try:
+            conversation = await self._current()
+            self._agree(contract, pinned_server)
+            reply = await conversation.call(outgoing, contract)
+            self._failures = 0
+            return reply
+        finally:
+            self.in_flight -= 1
+            self.used = _now()
+
+    async def look(self) -> tuple[Contract, ...]:
+        """What the server advertises now."""
+        self._stale = True
+        await self._current()
+        return self._advertised
+
+    async def end(self) -> None:
+        """Close the conversation; calls in flight fail as sent. Never raises."""
+        self._ended = True
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+        await self._drop()
+
+    async def _current(self) -> Conversation:
+        """The conversation, open, with a fresh look at what the server advertises. Faults here are before any call."""
+        for _ in range(_LOOKS_MAX):
+            if self._ended:
+                break
+            if self._opened is not None and self._opened.conversation.alive and self._fresh():
+                return self._opened.conversation
+            await self._worked()
+        what = "the session was ended" if self._ended else "what the tool server offers keeps changing"
+        raise UpstreamFault(what, sent=False)
+
+    def _fresh(self) -> bool:
+        return not self._stale and _now() - self._looked < self._terms.check_s
+
+    async def _worked(self) -> None:
+        """Wait for the one task that opens and looks, starting it if nobody has. Cancelling a waiter leaves it be."""
+        if self._work is None:
+            self._work = asyncio.ensure_future(self._open_and_look())
+            self._work.add_done_callback(self._worked_out)
+        work = self._work
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if work.cancelled() and task is not None and not task.cancelling():
+                raise UpstreamFault("the session was ended", sent=False) from None
+            raise
+        except RemitError as e:
+            # Whatever went wrong did so before the call: none of its bytes were written.
+            raise UpstreamFault(e.message, e.advice, sent=False) from e
+
+    def _worked_out(self, work: asyncio.Task[None]) -> None:
+        self._work = None
+        if not work.cancelled():
+            work.exception()  # marks it as seen: whoever waits gets it, and there may be nobody
+
+    async def _open_and_look(self) -> None:
+        opened = self._opened
+        if opened is None or not opened.conversation.alive:
+            opened = await self._open()
+        told = self._digests
+        self._stale = False
+        try:
+            found = await offered(opened.conversation, self.key.connector, opened.origin)
+            self._advertised = found
+            self._digests = {(contract.kind, contract.name): contract.digest for contract in found}
+            if self._digests != told:
+                await self._terms.tell(self.key.connector, found)
+        except BaseException:
+            self._stale = True
+            raise
+        self._looked = _now()
+
+    async def _open(self) -> Opened:
+        if self._opened is not None:
+            self._failed()
+            await self._drop()
+        if self.row.command and (left := self._not_before - _now()) > 0:
+            raise UpstreamFault(f"the tool server failed; it is started again in {left:.1f} s", sent=False)
+        self._digests = {}
+        try:
+            self._opened = await self._terms.open(self, self._announced)
+        except UpstreamFault:
+            self._failed()
+            raise
+        finally:
+            self.holds_process = self.holds_process and self._opened is not None
+        return self._opened
+
+    def _failed(self) -> None:
+        """The first failure is forgiven, every further one doubles the delay until a call has been answered."""
+        if self._failures:
+            self._not_before = _now() + min(_BACKOFF_S * 2.0 ** (self._failures - 1), _BACKOFF_MAX_S)
+        self._failures = min(self._failures + 1, 10)
+
+    async def _drop(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.conversation.close()
+        self.holds_process = False
+
+    def _announced(self) -> None:
+        """A list changed. Look soon, call or not; however often the server says so, once a second."""
+        if not self._stale:
+            self._stale = True
+            asyncio.get_running_loop().call_later(_ANNOUNCED_S, self._look_unasked)
+
+    def _look_unasked(self) -> None:
+        if self._stale and not self._ended and self._work is None and self._opened is not None:
+            self._work = asyncio.ensure_future(self._open_and_look())
+            self._work.add_done_callback(self._worked_out)
+
+    def _agree(self, contract: Contract, pinned_server: str | None) -> None:
+        if self._digests.get(("server", SERVER)) != pinned_server or pinned_server is None:
+            raise Denied(Reason.SCHEMA_QUARANTINED, "the tool server itself is not what was reviewed")
+        if self._digests.get((contract.kind, contract.name)) != contract.digest:
+            raise Denied(Reason.SCHEMA_QUARANTINED, f"`{contract.target}` is not what was reviewed")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,190 @@
+"""The upstreams: which session a call goes through, how many there are, and when they end.
+
+Rules: a session belongs to one connector, agent and task; only a connector that says it is stateless is shared. An
+agent's stdio servers are counted. A session nobody used for a while is closed, so is one whose connector has since been
+declared otherwise.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import ClientSession
+from msgspec import Struct
+
+from remit.catalogue.model import Connector, Contract
+from remit.commit.model import Warrant
+from remit.edge.upstream.conversation import Conversation, opened
+from remit.edge.upstream.mcp_http import HttpWire, pool
+from remit.edge.upstream.mcp_stdio import StdioWire
+from remit.edge.upstream.message import MODERN
+from remit.edge.upstream.origin import origin
+from remit.edge.upstream.process import Launcher
+from remit.edge.upstream.session import Key, Opened, Session, Terms
+from remit.edge.upstream.wire import Changed, Wire
+from remit.errors import UpstreamFault
+from remit.forward.model import Outgoing, Reply
+from remit.limits import CONTRACT_CHECK_S, UPSTREAM_IDLE_S, UPSTREAM_START_S
+from remit.reasons import Denied, Reason
+
+_REAP_S: Final = 15.0
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What sessions ask the catalogue: `connector` the effective row of a name (may raise `Denied`), `pinned_server`
+    the digest of its pinned `server` contract (None: none is pinned, nothing may be called), `processes` how many stdio
+    servers an agent may run.
+    """
+
+    connector: Callable[[str], Connector]
+    pinned_server: Callable[[str], str | None]
+    processes: Callable[[str], int]
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """Seconds: how long a session lives unused, a look at a server's contracts lasts, and an opening may take."""
+
+    idle_s: float = UPSTREAM_IDLE_S
+    check_s: float = CONTRACT_CHECK_S
+    start_s: float = UPSTREAM_START_S
+
+
+class Sessions:
+    """Implements `forward.facts.Upstreams`. `on_contracts` is awaited with everything a server advertises whenever a
+    session was opened, and whenever that changed, before any call goes out; what it raises refuses the call.
+    `logs` is the directory for what stdio servers write to stderr.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        on_contracts: Callable[[str, Sequence[Contract]], Awaitable[None]],
+        *,
+        logs: Path,
+        pace: Pace | None = None,
+    ) -> None:
+        self._known = known
+        self._pace = pace or Pace()
+        self._terms = Terms(open=self._open, tell=on_contracts, check_s=self._pace.check_s)
+        self._sessions: dict[Key, Session] = {}
+        self._legacy: set[str] = set()
+        self._launcher = Launcher(logs)
+        self._http: ClientSession | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reaper: asyncio.Task[None] | None = None
+        self._looks = count(1)
+        self._closed = False
+
+    async def forward(self, warrant: Warrant, contract: Contract, outgoing: Outgoing) -> Reply:
+        """Send one call, return the final answer. Raises `UpstreamFault`, `Denied`."""
+        row = self._known.connector(warrant.connector)
+        key = Key(warrant.connector, "", "") if row.stateless else Key(warrant.connector, warrant.agent, warrant.task)
+        session = self._session(key, row)
+        return await session.forward(contract, outgoing, self._known.pinned_server(warrant.connector))
+
+    async def advertised(self, connector: str) -> Sequence[Contract]:
+        """What the server says of itself now, in a session of its own, closed again. Raises `UpstreamFault`."""
+        key = Key(connector, "", f"look {next(self._looks)}")
+        session = self._session(key, self._known.connector(connector))
+        try:
+            return await session.look()
+        finally:
+            await self._end([key])
+
+    async def end(self, *, task: str | None = None, connector: str | None = None, agent: str | None = None) -> None:
+        """Close every session of a task, connector or agent; calls in flight there fail as sent. All given must fit."""
+        asked = {"task": task, "connector": connector, "agent": agent}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        fits = [key for key in self._sessions if all(getattr(key, name) == value for name, value in wanted.items())]
+        await self._end(fits if wanted else [])
+
+    async def close(self) -> None:
+        """Close everything; nothing can be forwarded afterwards."""
+        self._closed = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+            await asyncio.wait([self._reaper])
+        await self._end(list(self._sessions))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._launcher.close()
+        if self._http is not None:
+            await self._http.close()
+
+    def _session(self, key: Key, row: Connector) -> Session:
+        if self._closed:
+            raise UpstreamFault("the gateway is shutting down", sent=False)
+        session = self._sessions.get(key)
+        if session is not None and session.row is not row and _wiring(session.row) != _wiring(row):
+            self._later(self._end([key]))
+            session = None
+        if session is None:
+            session = self._sessions[key] = Session(key, row, self._terms)
+            self._reaper = self._reaper or asyncio.ensure_future(self._reap())
+        return session
+
+    async def _open(self, session: Session, changed: Changed) -> Opened:
+        """Open a session's conversation in the generation its server speaks; the next session starts from there."""
+        connector, row = session.key.connector, session.row
+        try:
+            async with asyncio.timeout(self._pace.start_s):
+                made_of = await self._made_of(row) if row.command else None
+                wire = await self._wire(session, changed)
+                return Opened(await self._greeted(connector, wire), made_of)
+        except TimeoutError as e:
+            raise UpstreamFault(f"`{connector}` did not open within {self._pace.start_s:g} s", sent=False) from e
+
+    async def _made_of(self, row: Connector) -> dict[str, Any]:
+        return await asyncio.to_thread(origin, self._launcher.resolve(row.command), row.command)
+
+    async def _wire(self, session: Session, changed: Changed) -> Wire:
+        connector, row = session.key.connector, session.row
+        if row.command:
+            self._count(session)
+            wire = StdioWire(self._launcher, connector, changed)
+            await wire.start(row.command, row.env)
+            return wire
+        if row.url is None:
+            raise UpstreamFault(f"`{connector}` has neither `url` nor `command`", sent=False)
+        self._http = self._http or pool()
+        return HttpWire(self._http, row.url, changed)
+
+    async def _greeted(self, connector: str, wire: Wire) -> Conversation:
+        try:
+            conversation = await opened(wire, legacy_first=connector in self._legacy)
+        except BaseException:
+            self._legacy.discard(connector)
+            await wire.close()
+            raise
+        (self._legacy.discard if conversation.server.revision == MODERN else self._legacy.add)(connector)
+        return conversation
+
+    def _count(self, session: Session) -> None:
+        """Take one of the agent's processes for the session; it is given back when the session drops its server."""
+        agent = session.key.agent
+        running = sum(one.holds_process and one.key.agent == agent for one in self._sessions.values())
+        if agent and running >= self._known.processes(agent):
+            raise Denied(Reason.UPSTREAM_LIMIT, f"{running} tool servers run for this agent")
+        session.holds_process = True
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(min(self._pace.idle_s / 2, _REAP_S))
+            oldest = asyncio.get_running_loop().time() - self._pace.idle_s
+            await self._end([key for key, one in self._sessions.items() if not one.in_flight and one.used < oldest])
+
+    async def _end(self, keys: Sequence[Key]) -> None:
+        # Taken out first, without waiting in between: no call can enter a session that is ending.
+        ending = [self._sessions.pop(key) for key in keys if key in self._sessions]
+        await asyncio.gather(*(session.end() for session in ending))
+
+    def _later(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _wiring(row: Connector) -> tuple[object, ...]:
+    return row.url, row.command, row.env, row.stateless

@@ -1,0 +1,45 @@
+"""What carries messages to a tool server and back, as a contract in words."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from remit.edge.upstream.message import Answer, Request
+from remit.errors import UpstreamFault
+
+# Called when the server says one of its lists changed.
+Changed = Callable[[], None]
+
+
+class Wire(Protocol):
+    """One line to one server.
+
+    *Once.* `exchange` writes the request at most once.
+    *Faults.* `UpstreamFault(sent=False)` only when no byte of the request can have been written; after that, timeouts,
+    resets, the server's death and answers that are not MCP are `sent=True`.
+    *Cancelling* an `exchange` tells the server, where the protocol has a way to, and forgets the answer.
+    """
+
+    @property
+    def alive(self) -> bool:
+        """Whether another exchange can succeed; once False, a new wire is needed."""
+        ...
+
+    def speak(self, revision: str) -> None:
+        """Use this protocol revision from now on."""
+        ...
+
+    async def exchange(self, request: Request) -> Answer:
+        """The answer to one request. Raises `UpstreamFault`, `Denied` (a contract that cannot be followed)."""
+        ...
+
+    async def notify(self, method: str) -> None:
+        """Tell the server something that has no answer."""
+        ...
+
+    async def close(self) -> None:
+        """End the session, stop the server if it is ours. Never raises; may be called again."""
+        ...
+
+
+def timed_out(seconds: float, *, sent: bool = True) -> UpstreamFault:
+    return UpstreamFault(f"the tool server did not answer within {seconds:g} s", sent=sent, why="timeout")
