@@ -107,8 +107,8 @@ class State:
     def counters(self, prefix: str) -> dict[str, int]:
         """All counters whose name begins with `prefix`; quick for `task/<id>/` and longer."""
         group = _group(prefix)
-        # Only a prefix of two whole segments names a single group; a shorter one may begin many.
-        groups = [self._counters.get(group, {})] if group.count("/") == 2 else list(self._counters.values())
+        # A prefix without two whole segments may begin the names of many groups.
+        groups = [self._counters.get(group, {})] if group else list(self._counters.values())
         return {name: value for held in groups for name, value in held.items() if name.startswith(prefix)}
 
     def row(self, kind: str, key: str) -> Row | None:
@@ -242,6 +242,7 @@ class State:
 
 
 def _group(name: str) -> str:
-    """The first two segments, so that a task's counters are found without reading every task's."""
-    end = name.find("/", name.find("/") + 1)
-    return name[: end + 1]
+    """The first two segments, empty if there are fewer; so a task's counters are found without reading every task's."""
+    first, slash, rest = name.partition("/")
+    second, closing, _ = rest.partition("/")
+    return f"{first}/{second}/" if slash and closing else ""

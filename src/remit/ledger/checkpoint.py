@@ -27,12 +27,12 @@ from remit.errors import Unverified
 from remit.ledger.merkle import HASH_BYTES
 
 ED25519: Final = b"\x01"
-SIGNATURE_BYTES: Final = 64
+KEY_ID_BYTES: Final = 4
 # Signatures of witnesses may stand beside ours; a note is small (C2SP signed-note bounds are the verifier's choice).
 NOTE_BYTES_MAX: Final = 16 * 1024
 
 _NAME: Final = re.compile(r"[^\s+]+\Z")
-_SIZE: Final = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
+_BODY: Final = re.compile(r"([^\s+]+)\n(0|[1-9][0-9]{0,18})\n([^\n]+)\Z")
 _DASH: Final = "\u2014 "
 
 
@@ -59,8 +59,8 @@ class Key(Struct, frozen=True):
 
     @property
     def id(self) -> bytes:
-        """SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key), first four bytes. Source: C2SP signed-note."""
-        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:4]
+        """SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key), the first four bytes. Source: C2SP signed-note."""
+        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:KEY_ID_BYTES]
 
     @property
     def text(self) -> str:
@@ -120,13 +120,10 @@ def read(note: bytes) -> Note:
     except UnicodeDecodeError as e:
         raise Unverified("the checkpoint is not UTF-8") from e
     head, blank, tail = text.partition("\n\n")
-    lines = head.split("\n")
-    if not blank or len(lines) != 3 or not tail.endswith("\n"):
+    body = _BODY.match(head)
+    if body is None or not blank or not tail.endswith("\n"):
         raise Unverified("the checkpoint is not origin, size, root and signatures")
-    origin, size, root = lines
-    if not _NAME.match(origin) or not _SIZE.match(size):
-        raise Unverified("the checkpoint's origin or size is not one")
-    checkpoint = Checkpoint(origin, int(size), _base64(root, "the checkpoint's root"))
+    checkpoint = Checkpoint(body[1], int(body[2]), _base64(body[3], "the checkpoint's root"))
     if len(checkpoint.root) != HASH_BYTES:
         raise Unverified("the checkpoint's root is not 32 bytes")
     return Note(checkpoint, tuple(_signature(line) for line in tail[:-1].split("\n")))
@@ -160,9 +157,7 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     if not line.startswith(_DASH) or not _NAME.match(name):
         raise Unverified("a signature line of the checkpoint is malformed")
     data = _base64(encoded, "a signature of the checkpoint")
-    if len(data) <= 4:
-        raise Unverified("a signature of the checkpoint is too short")
-    return name, data[:4], data[4:]
+    return name, data[:KEY_ID_BYTES], data[KEY_ID_BYTES:]
 
 
 def _base64(text: str, what: str) -> bytes:

@@ -32,12 +32,18 @@ def rotated(event: KeyEvent) -> tuple[Key, Key]:
     return old, new
 
 
-def trusted(keys: Iterable[Key], events: Iterable[KeyEvent]) -> tuple[Key, ...]:
-    """`keys`, and every key they hand over to by `events` in order. Raises `Unverified` for one not signed by both."""
-    known = list(keys)
-    for event in events:
-        if event.purpose == PURPOSE:
-            old, new = rotated(event)
-            if old in known and new not in known:
-                known.append(new)
-    return tuple(known)
+def links(keys: Iterable[Key], events: Iterable[KeyEvent]) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
+    """(trusted, retired): `keys` with every key they hand over to, and every other key that handed over to one of them.
+
+    A retired key explains old checkpoints; it never vouches for a new one. Raises `Unverified` for a rotation that is
+    not signed by both.
+    """
+    trusted, rotations = list(keys), [rotated(event) for event in events if event.purpose == PURPOSE]
+    for old, new in rotations:
+        if old in trusted and new not in trusted:
+            trusted.append(new)
+    retired: list[Key] = []
+    for old, new in reversed(rotations):
+        if (new in trusted or new in retired) and old not in trusted:
+            retired.append(old)
+    return tuple(trusted), tuple(retired)

@@ -1,0 +1,272 @@
+"""The store in one SQLite file: WAL, synchronous=FULL, one writer connection, reads on another.
+
+What a crash leaves behind is said at each step of `persist`; SQLite itself repairs a torn transaction when the file
+is opened next. Copying the write-ahead log back into the file is kept off the hot path: a thread of its own does the
+bulk of it, and the writer only the last frames, between two groups.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from remit.commit.state import State
+from remit.edge.store.disk import Alarmed, Disk, free_bytes, unheard
+from remit.edge.store.driver import PAGE, Fault, Group, no_fault, still_open
+from remit.edge.store.lock import Lock
+from remit.edge.store.reads import Ledger
+from remit.edge.store.recovery import create, recover
+from remit.edge.store.schema import SCHEMA, many
+from remit.edge.store.sequencer import Given, Sequencer
+from remit.errors import StoreFault
+from remit.ledger.checkpoint import Key, Signer
+from remit.ledger.receipt import Value
+
+# Measured: a copy of 16 MiB takes about 20 ms of another thread; the WAL then stays near twice that.
+SWEEP_BYTES: Final = 16 * 1024 * 1024
+_ROW_BYTES: Final = 256  # what a row of the small tables costs in the WAL, roughly
+
+_UPSERT_STATE: Final = "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, version = excluded.version"
+_UPSERT_COUNTER: Final = "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+
+class SqliteReader:
+    """Reads of one connection. Raises `StoreFault` when the file cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with faults(path):
+            self._db = connect(path, "ro")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if found != SCHEMA:
+            self._db.close()
+            raise StoreFault(f"`{path}` is no store of schema {SCHEMA}", "use the Remit version that wrote it")
+
+    def leaf(self, seq: int) -> bytes | None:
+        """The exact bytes of a receipt."""
+        return self._one("SELECT leaf FROM leaves WHERE seq = ?", seq)
+
+    def page(self, start: int, stop: int, task: str | None) -> list[tuple[int, bytes]]:
+        """At most `PAGE` leaves."""
+        if task is None:
+            sql = "SELECT seq, leaf FROM leaves WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
+            return self._all(sql, start, stop, PAGE)
+        sql = "SELECT seq, leaf FROM leaves WHERE task = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
+        return self._all(sql, task, start, stop, PAGE)
+
+    def hashes(self, start: int, stop: int) -> bytes:
+        """Concatenated leaf hashes."""
+        rows = self._all("SELECT hash FROM hashes WHERE seq >= ? AND seq < ? ORDER BY seq", start, stop)
+        return b"".join(hashed for (hashed,) in rows)
+
+    def values(self, seq: int) -> tuple[Value, ...]:
+        """The values kept beside a receipt."""
+        rows = self._all("SELECT name, salt, data FROM kept WHERE seq = ? ORDER BY rowid", seq)
+        return tuple(Value(seq=seq, name=name, salt=salt, data=data) for name, salt, data in rows)
+
+    def blob(self, digest: str) -> bytes | None:
+        """A content-addressed blob."""
+        return self._one("SELECT data FROM blobs WHERE digest = ?", digest)
+
+    def blobs(self) -> tuple[str, ...]:
+        """The digests of all blobs."""
+        return tuple(digest for (digest,) in self._all("SELECT digest FROM blobs ORDER BY rowid"))
+
+    def checkpoint(self) -> bytes:
+        """The newest checkpoint."""
+        found = self._one("SELECT checkpoint FROM now")
+        if found is None:
+            raise StoreFault(f"`{self._path}` holds no checkpoint", "restore it from a backup")
+        return found
+
+    def checkpoints(self) -> tuple[bytes, ...]:
+        """The history's checkpoints."""
+        return tuple(note for (note,) in self._all("SELECT checkpoint FROM history ORDER BY size"))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def _all(self, sql: str, *arguments: Any) -> list[Any]:
+        with faults(self._path):
+            return self._db.execute(sql, arguments).fetchall()
+
+    def _one(self, sql: str, *arguments: Any) -> bytes | None:
+        rows = self._all(sql, *arguments)
+        return rows[0][0] if rows else None
+
+
+class SqliteDriver(SqliteReader):
+    """The one writer, holding the lock."""
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, lock: Lock, fault: Fault) -> None:
+        super().__init__(path)
+        self._writer, self._lock, self._fault = writer, lock, fault
+        self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="remit-store-sweeper")
+        self._sweeping: Future[None] | None = None
+        self._written = 0
+        self._scrub = False
+
+    def persist(self, group: Group) -> None:
+        """One transaction. Raises whatever went wrong; the store above is then failed."""
+        self._tidy()
+        self._fault("begin")
+        # A crash before COMMIT leaves the group out: SQLite ignores frames without a commit record at the next open.
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            self._write_receipts(group)
+            self._fault("receipts")
+            self._write_state(group)
+            self._fault("state")
+            self._write_checkpoint(group)
+            self._fault("checkpoint")
+            # A crash inside COMMIT leaves all of it or nothing. If all, intents whose writers never heard of it are
+            # open intents: nothing was sent for them, and the next start records them as unknown.
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        # A crash from here on leaves the group whole; writers who were not told find their intents open.
+        self._fault("committed")
+        self._account(group)
+
+    def close(self) -> None:
+        """Copy the log back and let the next one in."""
+        super().close()
+        self._sweeper.shutdown(wait=True)
+        try:
+            with faults(self._path):
+                # A crash in here leaves the log to be read at the next open: nothing is lost.
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._writer.close()
+            self._lock.release()
+
+    def _write_receipts(self, group: Group) -> None:
+        many(self._writer, "INSERT INTO leaves", [(leaf.seq, leaf.task, leaf.data) for leaf in group.leaves])
+        many(self._writer, "INSERT INTO hashes", [(leaf.seq, leaf.hash) for leaf in group.leaves])
+        many(self._writer, "INSERT INTO kept", [(v.seq, v.name, v.salt, v.data) for v in group.values])
+
+    def _write_state(self, group: Group) -> None:
+        db = self._writer
+        for at, row in group.rows.items():
+            if row is None:
+                db.execute("DELETE FROM state WHERE kind = ? AND key = ?", at)
+        rows = [(*at, row.value, row.version) for at, row in group.rows.items() if row is not None]
+        many(db, "INSERT INTO state", rows, _UPSERT_STATE)
+        many(db, "INSERT INTO counters", list(group.counters.items()), _UPSERT_COUNTER)
+        many(db, "INSERT INTO blobs", list(group.blobs.items()))
+        opened, closed = still_open(group)
+        many(db, "INSERT INTO open_intents", [(seq,) for seq in opened])
+        many(db, "DELETE FROM open_intents WHERE seq IN (", [(seq,) for seq in closed], ")")
+        many(db, "DELETE FROM kept WHERE seq IN (", [(seq,) for seq in group.erased], ")")
+
+    def _write_checkpoint(self, group: Group) -> None:
+        self._writer.execute(
+            "UPDATE now SET epoch = ?, high = ?, revision = ?, size = ?, checkpoint = ?",
+            (group.epoch, group.high, group.revision, group.size, group.checkpoint),
+        )
+        if group.milestone:
+            self._writer.execute("INSERT OR REPLACE INTO history VALUES (?, ?)", (group.size, group.checkpoint))
+
+    def _account(self, group: Group) -> None:
+        self._written += sum(len(leaf.data) for leaf in group.leaves) + sum(len(v.data) for v in group.values)
+        self._written += _ROW_BYTES * (len(group.leaves) + len(group.counters) + 1)
+        self._scrub = self._scrub or bool(group.erased)
+        if self._written >= SWEEP_BYTES and self._sweeping is None:
+            self._written = 0
+            self._sweeping = self._sweeper.submit(sweep, self._path)
+
+    def _tidy(self) -> None:
+        """Between groups: finish a sweep, so that the log starts again from its beginning."""
+        if self._scrub:
+            # What was erased is still in old frames of the log until it is cut off; a reader may delay that.
+            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._scrub = bool(busy)
+        if self._sweeping and self._sweeping.done():
+            self._sweeping.result()
+            self._sweeping = None
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+async def open_sqlite(
+    path: Path,
+    *,
+    signer: Signer,
+    now: Callable[[], int],
+    salts: Callable[[], bytes],
+    free: Callable[[], int] | None = None,
+    on_alarm: Alarmed = unheard,
+    keys: Iterable[Key] = (),
+    fault: Fault = no_fault,
+) -> Sequencer:
+    """The store at `path`, made if it is not there (mode 0600), after checking what is in it (see `recovery`).
+
+    `now` is epoch ms, `salts` gives 16 random bytes a call, `free` the bytes left on the disk. `keys` are trusted
+    beside the signer's own to have signed the newest checkpoint; a rotation in the ledger is followed without them.
+    Raises `StoreFault` when another process has it open, or when what is there does not hold together.
+    """
+    lock = Lock(path.with_name(path.name + ".lock"))
+    try:
+        state, driver = await asyncio.to_thread(_open, path, lock, signer, tuple(keys), fault)
+    except BaseException:
+        lock.release()
+        raise
+    disk = Disk(free or free_bytes(path.parent), on_alarm)
+    return Sequencer(state, driver, signer=signer, disk=disk, given=Given(now, salts))
+
+
+async def open_readonly(path: Path) -> Ledger:
+    """The durable ledger at `path`, also while a gateway writes to it. Raises `StoreFault`."""
+    return Ledger(await asyncio.to_thread(SqliteReader, path))
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection any one thread at a time may use; transactions are begun by hand."""
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=5
+    )
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Foreign errors become ours once, here."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as e:
+        raise StoreFault(f"the store `{path}` cannot be read or written: {e}", "check the file and its disk") from e
+
+
+def sweep(path: Path) -> None:
+    """Copy the write-ahead log back into the file, as far as no reader needs it. Runs beside the writer."""
+    db = connect(path, "rw")
+    try:
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    finally:
+        db.close()
+
+
+def _open(path: Path, lock: Lock, signer: Signer, keys: tuple[Key, ...], fault: Fault) -> tuple[State, SqliteDriver]:
+    with faults(path):
+        if not path.exists():
+            # A crash in here leaves an empty file, which the next open fills.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        writer = connect(path, "rw")
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = ON"):
+                writer.execute(f"PRAGMA {pragma}").fetchall()
+            create(writer, path, signer)
+            saved = recover(writer, path, signer, keys)
+            # Nobody else writes; a reader in the way only delays cutting the log, so waiting long is no use.
+            writer.execute("PRAGMA busy_timeout = 100")
+            return State(saved), SqliteDriver(path, writer, lock, fault)
+        except BaseException:
+            writer.close()
+            raise
