@@ -1,0 +1,221 @@
+"""The stdio bridge: as the official client starts it, and message by message."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from remit.edge.mcp.bridge import Destination, bridge
+from remit.errors import CallerFault
+from tests.mcp.conftest import Door, modern
+from tests.mcp.simulated import ADA
+
+SCRIPT = Path(__file__).with_name("run_bridge.py")
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+class Desktop:
+    """A client on the other side of a bridge that runs in this process."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self._task = asyncio.create_task(bridge(destination, self._given(), write=self.heard.put))
+
+    async def _given(self) -> AsyncIterator[bytes]:
+        while (line := await self._lines.get()) is not None:
+            yield line
+
+    def say(self, message: Any) -> None:
+        self._lines.put_nowait(message if isinstance(message, bytes) else msgspec.json.encode(message))
+
+    async def hears(self) -> Any:
+        return msgspec.json.decode(await asyncio.wait_for(self.heard.get(), 10))
+
+    async def asks(self, message: Any) -> Any:
+        self.say(message)
+        return await self.hears()
+
+    async def leaves(self) -> None:
+        self._lines.put_nowait(None)
+        await asyncio.wait_for(self._task, 10)
+
+
+def at(url: str, token: str = ADA) -> Destination:
+    return Destination(url=url, token=lambda: token, client="bridge-1", task="task-1")
+
+
+def legacy(call: int, method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": call, "method": method, "params": params}
+
+
+@pytest.mark.parametrize("path", ["/mcp/notes", "/mcp"])
+@pytest.mark.parametrize("mode", ["auto", "legacy", "2026-07-28"])
+async def test_a_desktop_client_works_through_the_bridge(door: Door, mode: str, path: str) -> None:
+    tool = "echo" if path == "/mcp/notes" else "notes/echo"
+    command = StdioServerParameters(command=sys.executable, args=[str(SCRIPT), door.url + path, ADA])
+    async with Client(stdio_client(command), mode=mode) as client:
+        assert tool in [one.name for one in (await client.list_tools()).tools]
+        assert (await client.call_tool(tool, {"text": "grüezi\n"})).content[0].text == "grüezi\n"
+        routed = tool.replace("echo", "routed")
+        assert not (await client.call_tool(routed, {"region": "zürich", "count": 3})).is_error
+    assert {ask.task for ask in door.backend.asked} == {"task-1"}
+    assert {ask.client for ask in door.backend.asked} == {"bridge-1"}
+
+
+async def test_the_session_is_closed_when_the_client_leaves(door: Door) -> None:
+    door.backend.sessions = 1
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    await desktop.asks(INITIALIZE)
+    desktop.say(INITIALIZED)
+    await desktop.leaves()
+    assert desktop.heard.empty()
+
+
+async def test_a_session_the_gateway_forgot_is_opened_again(door: Door) -> None:
+    door.backend.sessions = 1
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    await desktop.asks(INITIALIZE)
+    desktop.say(INITIALIZED)
+    await door.session()  # the agent's one session is now another client's
+    answer = await desktop.asks(legacy(1, "tools/call", name="echo", arguments={"text": "hi"}))
+    assert answer["id"] == 1
+    assert answer["result"]["content"][0]["text"] == "hi"
+    await desktop.leaves()
+    assert len(door.backend.asked) == 1
+
+
+async def test_cancelling_reaches_the_call_on_the_legacy_wire(door: Door) -> None:
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    await desktop.asks(INITIALIZE)
+    desktop.say(legacy(1, "tools/call", name="slow"))
+    await asyncio.wait_for(door.backend.running.wait(), 10)
+    desktop.say({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
+    await asyncio.wait_for(door.backend.cancelled.wait(), 10)
+    await desktop.leaves()
+
+
+async def test_cancelling_reaches_the_call_on_the_modern_wire(door: Door) -> None:
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    desktop.say(modern("tools/call", {"name": "slow"}))
+    await asyncio.wait_for(door.backend.running.wait(), 10)
+    desktop.say({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
+    await asyncio.wait_for(door.backend.cancelled.wait(), 10)
+    await desktop.leaves()
+    assert desktop.heard.empty()
+
+
+async def test_leaving_abandons_what_still_runs(door: Door) -> None:
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    desktop.say(modern("tools/call", {"name": "slow"}))
+    await asyncio.wait_for(door.backend.running.wait(), 10)
+    await desktop.leaves()
+    await asyncio.wait_for(door.backend.cancelled.wait(), 10)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"{", -32700),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600),
+        (b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', -32600),
+        (b'{"jsonrpc":"2.0","id":1,"result":{}}', -32600),
+    ],
+)
+async def test_what_is_no_request_is_not_forwarded(door: Door, line: bytes, code: int) -> None:
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    answer = await desktop.asks(line)
+    assert (answer["id"], answer["error"]["code"]) == (None, code)
+    await desktop.leaves()
+    assert not door.backend.counted
+
+
+async def test_a_refused_token_is_told_under_the_requests_own_id(door: Door) -> None:
+    desktop = Desktop(at(door.url + "/mcp/notes", "expired"))
+    answer = await desktop.asks(modern("tools/list"))
+    assert answer == {"jsonrpc": "2.0", "id": 1, "error": {"code": 4401, "message": "the token has expired"}}
+    await desktop.leaves()
+
+
+async def test_an_absent_gateway_is_an_answer() -> None:
+    desktop = Desktop(at("http://127.0.0.1:9/mcp"))
+    answer = await desktop.asks(modern("tools/list"))
+    assert answer["error"]["message"] == "the gateway cannot be reached; check that it runs"
+    await desktop.leaves()
+
+
+async def test_a_token_that_cannot_be_minted_is_an_answer(door: Door) -> None:
+    def no_key() -> str:
+        raise CallerFault("the key of `ada` is not here", "enrol it")
+
+    desktop = Desktop(Destination(url=door.url + "/mcp/notes", token=no_key, client="b"))
+    assert (await desktop.asks(modern("tools/list")))["error"]["message"] == "the key of `ada` is not here"
+    await desktop.leaves()
+
+
+@pytest.fixture
+async def other_gateway() -> AsyncIterator[str]:
+    """Answers the ways this project's own door does not: a stream, a redirect, pretty printing, no JSON."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        match request.path:
+            case "/stream":
+                events = 'event: message\ndata: {"jsonrpc":"2.0",\ndata: "method":"notifications/progress"}\n\n'
+                events += ': ping\n\ndata: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
+                return web.Response(text=events, content_type="text/event-stream")
+            case "/cut":
+                return web.Response(text=": ping\n\n", content_type="text/event-stream")
+            case "/redirect":
+                raise web.HTTPTemporaryRedirect("/stream")
+            case "/pretty":
+                return web.Response(
+                    text='{\n "jsonrpc": "2.0",\n "id": 1,\n "result": {}\n}', content_type="application/json"
+                )
+        return web.Response(status=502, text="bad gateway")
+
+    app = web.Application()
+    app.router.add_post("/{path}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_a_streamed_answer_is_passed_on_event_by_event(other_gateway: str) -> None:
+    desktop = Desktop(at(f"{other_gateway}/stream"))
+    assert (await desktop.asks(modern("tools/call", {"name": "x"})))["method"] == "notifications/progress"
+    assert await desktop.hears() == {"jsonrpc": "2.0", "id": 1, "result": {}}
+    await desktop.leaves()
+
+
+async def test_an_answer_is_written_on_one_line(other_gateway: str) -> None:
+    desktop = Desktop(at(f"{other_gateway}/pretty"))
+    desktop.say(modern("tools/list"))
+    assert b"\n" not in await asyncio.wait_for(desktop.heard.get(), 10)
+    await desktop.leaves()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("/redirect", "HTTP status 307"), ("/none", "HTTP status 502"), ("/cut", "cannot be reached")]
+)
+async def test_an_answer_that_is_none_is_an_error(other_gateway: str, path: str, words: str) -> None:
+    desktop = Desktop(at(other_gateway + path))
+    answer = await desktop.asks(modern("tools/call", {"name": "x"}))
+    assert (answer["id"], answer["error"]["code"]) == (1, 4502)
+    assert words in answer["error"]["message"]
+    await desktop.leaves()
