@@ -7,6 +7,7 @@ could do (`classify`), and whether what a tool server advertises is what somebod
 
 from remit.catalogue.classify import Classified, Touched, classify
 from remit.catalogue.contracts import Change, Changes, compare, contract_of, diff
+from remit.catalogue.load import load
 from remit.catalogue.view import View
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "compare",
     "contract_of",
     "diff",
+    "load",
 ]

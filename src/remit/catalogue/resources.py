@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Validator
 
 from remit.catalogue.schemas import validator
 from remit.errors import CallerFault
@@ -60,7 +60,7 @@ def covers(text: str, uri: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(text: str) -> Draft202012Validator:
+def _pattern(text: str) -> Validator:
     # A JSON Schema's `pattern`, because that engine takes linear time whatever a tool server advertises.
     pattern, end = "^", 0
     for found in _EXPRESSION.finditer(text):

@@ -7,12 +7,12 @@ references, regular expressions in linear time, formats checked.
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Validator
 
+from remit import json_schema
 from remit.errors import CallerFault
 
 _ONE: Final = frozenset(
@@ -31,9 +31,9 @@ _KEYWORDS: Final = _ONE | _LIST | _NAMED | _PLAIN
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """The compiled schema, remembered by its text. Raises `CallerFault` when it is none."""
-    return _compiled(msgspec.json.encode(schema))
+def validator(schema: Mapping[str, Any]) -> Validator:
+    """The compiled schema. Raises `CallerFault` when it is none."""
+    return json_schema.validator(schema, msgspec.json.encode(schema).decode())
 
 
 def checked(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -46,17 +46,6 @@ def checked(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     if schema.get("$schema", _DIALECT) != _DIALECT:
         raise CallerFault("the schema is of another dialect", f"only `{_DIALECT}` is read")
     return schema
-
-
-@lru_cache(maxsize=4096)
-def _compiled(text: bytes) -> Draft202012Validator:
-    try:
-        return Draft202012Validator(
-            msgspec.json.decode(text), pattern_options=RegexOptions(), validate_formats=True, offline=True
-        )
-    except (ValidationError, ValueError) as e:
-        first = str(e).splitlines()[0]
-        raise CallerFault(f"not a JSON Schema: {first}", "see json-schema.org, draft 2020-12") from e
 
 
 def _keywords(schema: object) -> Iterator[str]:

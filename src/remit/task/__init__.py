@@ -6,12 +6,13 @@ an end. `within` answers for one call; `opened`, `renewed`, `moved` and `templat
 """
 
 from remit.task.check import visible, within
-from remit.task.history import history, reservations, used
+from remit.task.history import history, prefix_of, reservations, used
 from remit.task.model import Party, Setting, Stamp, Task, TaskSpec
 from remit.task.open import opened, renewed, template
-from remit.task.table import diagram, moved
+from remit.task.table import Move, diagram, moved
 
 __all__ = [
+    "Move",
     "Party",
     "Setting",
     "Stamp",
@@ -21,6 +22,7 @@ __all__ = [
     "history",
     "moved",
     "opened",
+    "prefix_of",
     "renewed",
     "reservations",
     "template",

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from remit.call import Call
 from remit.catalogue.classify import possible_tiers
 from remit.catalogue.model import Connector, Tool
+from remit.catalogue.patterns import concerns, reaches
 from remit.catalogue.resources import covers as template_covers
 from remit.catalogue.schemas import validator
 from remit.errors import CallerFault
 from remit.reasons import Denied, Reason
 from remit.task.model import Scope, Setting, State, Task
-from remit.task.scope import concerns, reaches
 
 
 def within(task: Task | None, call: Call, *, setting: Setting) -> Task:

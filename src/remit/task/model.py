@@ -48,8 +48,8 @@ class Requester(Struct, frozen=True, kw_only=True):
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """What a task could ever reach. `tools` are patterns (see `scope.py`). `arguments` maps patterns to a JSON Schema
-    the arguments of every call of theirs must also fit.
+    """What a task could ever reach. `tools` are patterns, as `catalogue/patterns.py` reads them. `arguments` maps
+    patterns to a JSON Schema the arguments of every call of theirs must also fit.
     """
 
     tools: tuple[str, ...]

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from remit.canonical import digest_of
 from remit.catalogue.model import Agent, Purpose, Template
+from remit.catalogue.patterns import covers, pattern
 from remit.catalogue.schemas import checked
 from remit.errors import CallerFault, NotPermitted
 from remit.limits import REQUEST_TEXT_CHARS_MAX, TASK_CALLS_MAX, TASK_LIFETIME_MAX_S
 from remit.task.model import Budget, Party, Requester, Scope, Source, Stamp, Task, TaskSpec
-from remit.task.scope import covers, pattern
 from remit.task.table import moved
 
 _TRUST: Final[tuple[Source, ...]] = ("requester", "orchestrator", "agent")
