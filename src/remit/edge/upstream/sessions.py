@@ -9,21 +9,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from aiohttp import ClientSession
 from msgspec import Struct
 
 from remit.catalogue.model import Connector, Contract
 from remit.commit.model import Warrant
-from remit.edge.upstream.conversation import Conversation, opened
-from remit.edge.upstream.mcp_http import HttpWire, pool
-from remit.edge.upstream.mcp_stdio import StdioWire
-from remit.edge.upstream.message import MODERN
-from remit.edge.upstream.origin import origin
-from remit.edge.upstream.process import Launcher
-from remit.edge.upstream.session import Key, Opened, Session, Terms
-from remit.edge.upstream.wire import Changed, Wire
+from remit.edge.upstream.opening import Opener
+from remit.edge.upstream.session import Key, Session, Terms
 from remit.errors import UpstreamFault
 from remit.forward.model import Outgoing, Reply
 from remit.limits import CONTRACT_CHECK_S, UPSTREAM_IDLE_S, UPSTREAM_START_S
@@ -67,11 +60,9 @@ class Sessions:
     ) -> None:
         self._known = known
         self._pace = pace or Pace()
-        self._terms = Terms(open=self._open, tell=on_contracts, check_s=self._pace.check_s)
+        self._opener = Opener(self._count, logs=logs, seconds=self._pace.start_s)
+        self._terms = Terms(open=self._opener.open, tell=on_contracts, check_s=self._pace.check_s)
         self._sessions: dict[Key, Session] = {}
-        self._legacy: set[str] = set()
-        self._launcher = Launcher(logs)
-        self._http: ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.Task[None] | None = None
         self._looks = count(1)
@@ -109,9 +100,7 @@ class Sessions:
         await self._end(list(self._sessions))
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._launcher.close()
-        if self._http is not None:
-            await self._http.close()
+        await self._opener.close()
 
     def _session(self, key: Key, row: Connector) -> Session:
         if self._closed:
@@ -124,42 +113,6 @@ class Sessions:
             session = self._sessions[key] = Session(key, row, self._terms)
             self._reaper = self._reaper or asyncio.ensure_future(self._reap())
         return session
-
-    async def _open(self, session: Session, changed: Changed) -> Opened:
-        """Open a session's conversation in the generation its server speaks; the next session starts from there."""
-        connector, row = session.key.connector, session.row
-        try:
-            async with asyncio.timeout(self._pace.start_s):
-                made_of = await self._made_of(row) if row.command else None
-                wire = await self._wire(session, changed)
-                return Opened(await self._greeted(connector, wire), made_of)
-        except TimeoutError as e:
-            raise UpstreamFault(f"`{connector}` did not open within {self._pace.start_s:g} s", sent=False) from e
-
-    async def _made_of(self, row: Connector) -> dict[str, Any]:
-        return await asyncio.to_thread(origin, self._launcher.resolve(row.command), row.command)
-
-    async def _wire(self, session: Session, changed: Changed) -> Wire:
-        connector, row = session.key.connector, session.row
-        if row.command:
-            self._count(session)
-            wire = StdioWire(self._launcher, connector, changed)
-            await wire.start(row.command, row.env)
-            return wire
-        if row.url is None:
-            raise UpstreamFault(f"`{connector}` has neither `url` nor `command`", sent=False)
-        self._http = self._http or pool()
-        return HttpWire(self._http, row.url, changed)
-
-    async def _greeted(self, connector: str, wire: Wire) -> Conversation:
-        try:
-            conversation = await opened(wire, legacy_first=connector in self._legacy)
-        except BaseException:
-            self._legacy.discard(connector)
-            await wire.close()
-            raise
-        (self._legacy.discard if conversation.server.revision == MODERN else self._legacy.add)(connector)
-        return conversation
 
     def _count(self, session: Session) -> None:
         """Take one of the agent's processes for the session; it is given back when the session drops its server."""
