@@ -6,12 +6,13 @@ be read that was not established. When a step says no, the denial's receipt hold
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import msgspec
 
+from remit import facts
 from remit.call import Ask, Call
-from remit.catalogue import Classified
+from remit.catalogue import Classified, View
 from remit.catalogue.model import Agent, Connector, Tool
 from remit.commit.model import Booking
 from remit.decision import Decision
@@ -21,8 +22,10 @@ from remit.identity.model import Principal
 from remit.ledger.receipt import Asked
 from remit.policy.model import Request
 from remit.reasons import Denied, Reason
-from remit.task import Setting, reservations
+from remit.schema import accepts_more
+from remit.task import Setting, history, prefix_of, reservations
 from remit.task.model import Task
+from remit.world import World
 
 _WHY: Final = {
     "unreachable": Reason.UPSTREAM_UNREACHABLE,
@@ -30,3 +33,137 @@ _WHY: Final = {
     "died": Reason.UPSTREAM_DIED,
     "protocol": Reason.UPSTREAM_PROTOCOL,
 }
+
+
+class Case:
+    """One call on its way through the steps. `id` is the call's; `received` is epoch ms."""
+
+    call: Call
+    epoch: int
+    view: View
+    principal: Principal
+    agent: Agent
+    connector: Connector
+    classified: Classified
+    task: Task
+    tool: Tool
+    digest: str
+    counters: Mapping[str, int]
+    request: Request
+    decision: Decision
+
+    def __init__(self, ask: Ask, call_id: str, received: int) -> None:
+        self.ask = ask
+        self.id = call_id
+        self.received = received
+        self._admitted = ""
+        self._cancelled = False
+        self._attempt: asyncio.Future[Reply] | None = None
+
+    def has(self, step: str) -> bool:
+        """Whether a step has established this."""
+        return step in vars(self)
+
+    def enter(self, world: World) -> None:
+        """Count the call in, once however often it starts again."""
+        if not self._admitted:
+            world.admission.enter(self.principal.name, self.agent.limits, world.now())
+            self._admitted = self.principal.name
+
+    def leave(self, world: World) -> None:
+        """Count it out, if it was counted in."""
+        if self._admitted:
+            world.admission.leave(self._admitted)
+
+    def cancel(self) -> None:
+        """The client went away: abandon the forwarding, if any; the outcome is still recorded."""
+        self._cancelled = True
+        if self._attempt is not None:
+            self._attempt.cancel()
+
+    async def once(self, attempt: Awaitable[Reply]) -> Reply | Fault:
+        """Carry out the one attempt to forward; a fault is what came instead of the reply."""
+        self._attempt = asyncio.ensure_future(attempt)
+        if self._cancelled:
+            self._attempt.cancel()
+        try:
+            return await self._attempt
+        except asyncio.CancelledError:
+            return Fault(ending="cancelled_unknown", reason=Reason.CANCELLED, detail="the client went away")
+        except Denied as no:
+            return Fault(ending="not_sent", reason=no.reason, detail=no.detail)
+        except UpstreamFault as e:
+            return Fault(ending="unknown" if e.sent else "not_sent", reason=_WHY[e.why], detail=e.message)
+
+    def setting(self, found: Task | None, world: World) -> Setting:
+        """What step 3 has to know besides the task and the call."""
+        return Setting(
+            agent=self.principal.name,
+            tenant=self.agent.tenant,
+            connector=self.connector,
+            classified=self.classified,
+            now=world.now(),
+            last_used=world.tasks.last_used(found.id) if found else None,
+        )
+
+    def question(self, world: World, now: int) -> Request:
+        """What step 6 asks. The counters read here are those step 8 expects unmoved."""
+        self.counters = world.store.counters(prefix_of(self.task.id))
+        declared = self.view.declared
+        context = facts.Circumstances(
+            task=self.task,
+            past=history(self.counters, self.task.id),
+            classified=self.classified,
+            open_schema=accepts_more(self.tool),
+            method=self.call.method,
+            environment=self.connector.environment,
+            boundary=declared.gateway.boundary,
+        )
+        return Request(
+            agent_name=self.principal.name,
+            agent=facts.of_agent(self.agent),
+            action=self.call.action,
+            tier=self.classified.tier,
+            connector_name=self.call.connector,
+            connector=facts.of_connector(self.connector),
+            facts=facts.context(context, now),
+            args=self.call.arguments,
+            rows=(self.view.digest, self.tool.contract.digest),
+        )
+
+    def booking(self, world: World) -> Booking:
+        """Everything step 8 writes. The counters are those the decision read, if it read any."""
+        return Booking(
+            asked=self.asked(),
+            task=self.task.id,
+            epoch=self.epoch,
+            counters=reservations(self.task, self.call.target, self.classified),
+            expect_counters=self.counters if self.decision.reads_history else {},
+            values=self.values(),
+            hash_only=self.hash_only(),
+            retry_of=world.recent(self.digest, self.id),
+        )
+
+    def asked(self) -> Asked:
+        """What the receipt says was asked: everything established so far."""
+        return Asked(call=self.id, door=self.ask.door, client=self.ask.client, **facts.on_record(vars(self)))
+
+    def values(self) -> dict[str, bytes]:
+        """What lies beside the receipt: the arguments, the resources touched, the facts the decision was made from."""
+        found: dict[str, bytes] = {}
+        if self.has("call"):
+            found["arguments"] = bytes(self.call.canonical)
+        if self.has("classified") and self.classified.touched:
+            found["touched"] = msgspec.json.encode(self.classified.touched)
+        if self.has("request"):
+            found["facts"] = self.request.recorded()
+        return found
+
+    def keeps(self, value: str) -> bool:
+        """Whether the catalogue lets this value be stored: all, all but arguments and results, or none."""
+        keep = self.classified.row.keep if self.has("classified") else "none"
+        return keep == "full" or (keep == "redacted" and value in ("touched", "facts"))
+
+    def hash_only(self) -> frozenset[str]:
+        """The values of `values` that are hashed and not stored."""
+        return frozenset(name for name in ("arguments", "touched", "facts") if not self.keeps(name))

@@ -38,23 +38,24 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     call = case.call = decode(case.ask, case.id)
 
     # 2 identity: who asks?
-    case.epoch, view = world.store.epoch(), world.view()
+    case.epoch, case.view = world.store.epoch(), world.view()
     case.principal = await world.authenticator.agent(case.ask.token, case.ask.audience)
-    case.agent = admitted(case.principal, view)
-    case.enter(world.admission, world.now())
+    case.agent = admitted(case.principal, case.view)
+    case.enter(world)
 
     # 3 task: for what purpose, and is that still open?
-    connector = case.connector = view.connector(call.connector)
-    case.classified = classify(connector, call, view.declared.data_classes)
-    task = case.task = within(await world.tasks.of(case, view), call, case.setting(world))
+    connector = case.connector = case.view.connector(call.connector)
+    case.classified = classify(connector, call, classes=case.view.declared.data_classes)
+    found = await world.tasks.of(case.principal, case.ask, case.view)
+    task = case.task = within(found, call, setting=case.setting(found, world))
 
     # 4 schema: is it a well-formed call of the contract we pinned?
-    tool = case.tool = conforming(call, view.tool(call))
+    tool = case.tool = conforming(call, case.view.tool(call))
     case.digest = call_digest(call, task.id, tool.contract.digest)
 
     # 6 policy: may this agent, for this task, do this, now?
-    request = case.request = case.question(world, view)
-    decision = case.decision = world.policies().decide(request)
+    case.request = case.question(world, world.now())
+    decision = case.decision = world.policies().decide(case.request)
 
     # 7 approval: must a person say yes, and have they, to exactly this?
     approved(decision)
@@ -70,7 +71,7 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     result = inspect(reply, tool)
 
     # 12 outcome: what really happened?
-    return await conclude(case, booking, warrant=permission, reply=reply, ended=result, world=world)
+    return await conclude(case, booking, intent=permission.intent, reply=reply, ended=result, world=world)
 
 
 async def answer(case: Case, world: World) -> Released | Refusal:
@@ -84,7 +85,7 @@ async def answer(case: Case, world: World) -> Released | Refusal:
     except RemitError as e:
         return await deny(case, Denied(Reason.GATEWAY_FAULT, e.message), world)
     finally:
-        case.leave(world.admission)
+        case.leave(world)
 
 
 async def _govern_again(case: Case, world: World) -> Released | Refusal:

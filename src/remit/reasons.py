@@ -66,6 +66,7 @@ class Reason(StrEnum):
     UPSTREAM_DIED = "upstream.died"
     UPSTREAM_PROTOCOL = "upstream.protocol"
     UPSTREAM_LIMIT = "upstream.limit"
+    CANCELLED = "upstream.cancelled"
 
     RESULT_SCHEMA = "result.schema"
     RESULT_TOO_LARGE = "result.too_large"
@@ -146,6 +147,7 @@ WORDS: dict[Reason, Words] = {
     Reason.UPSTREAM_PROTOCOL: Words(
         "the tool server's answer was not valid; the call may have taken effect", "check before calling again"
     ),
+    Reason.CANCELLED: Words("the call was abandoned; it may have taken effect", "check before calling again"),
     Reason.UPSTREAM_LIMIT: Words("too many tool servers run for this agent", "end another task first", retry=True),
     Reason.RESULT_SCHEMA: Words(
         "the result does not fit the tool's schema and is withheld; the call did take effect", "do not repeat it"

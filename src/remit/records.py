@@ -9,10 +9,10 @@ from typing import Literal
 from remit.answer import Refusal, Released, Withheld
 from remit.case import Case
 from remit.commit import returned
-from remit.commit.model import Booking, Warrant, Write
+from remit.commit.model import Booking, Write
 from remit.errors import RemitError
 from remit.forward.model import Fault, Reply
-from remit.ledger.receipt import Denial
+from remit.ledger.receipt import Denial, Draft
 from remit.outcome import outcome, outcome_draft, refused
 from remit.reasons import Denied, Reason
 from remit.world import World
@@ -24,17 +24,16 @@ async def deny(case: Case, no: Denied, world: World) -> Refusal:
         world.denials.noise(no.reason)
         return refused(no, "")
     verdict: Literal["DENY", "STEP_UP"] = "STEP_UP" if no.approvals else "DENY"
-    asked = case.asked(policies=no.policies)
-    body = Denial(asked=asked, verdict=verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
+    body = Denial(asked=case.asked(), verdict=verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
     try:
-        receipt = await world.denials.record(body, task=case.task_id(), values=case.values())
+        receipt = await world.denials.record(_draft(body, case))
     except (RemitError, Denied):
         return refused(Denied(Reason.COMMIT_STORE), "")
     return refused(no, receipt)
 
 
 async def conclude(
-    case: Case, booking: Booking, *, warrant: Warrant, reply: Reply | Fault, ended: Released | Withheld, world: World
+    case: Case, booking: Booking, *, intent: int, reply: Reply | Fault, ended: Released | Withheld, world: World
 ) -> Released | Refusal:
     """Record the outcome and release the result, or withhold it when the outcome cannot be recorded.
 
@@ -42,9 +41,10 @@ async def conclude(
     commit: a crash in between reads «outcome unknown». The budget is given back only for a call certainly not sent.
     """
     upstream = reply.upstream if isinstance(reply, Reply) else ""
-    body = outcome(case.id, warrant.intent, ended, duration_ms=world.now() - case.received, upstream=upstream)
+    body = outcome(case.id, intent, ended, duration_ms=world.now() - case.received, upstream=upstream)
     result = bytes(ended.result) if isinstance(ended, Released) else None
-    draft = outcome_draft(body, task=booking.task, result=result, keep=case.keeps_values())
+    draft = outcome_draft(body, task=booking.task, result=result, keep=case.keeps("result"))
+    world.tasks.used(case.task)
     write = Write(drafts=(draft,), reserves=returned(booking) if body.outcome == "not_sent" else ())
     try:
         if case.classified.tier == "read":
@@ -52,7 +52,12 @@ async def conclude(
         else:
             await world.store.write(write)
     except (RemitError, Denied):
-        return refused(Denied(Reason.OUTCOME_UNRECORDED), str(warrant.intent))
+        return refused(Denied(Reason.OUTCOME_UNRECORDED), str(intent))
     if isinstance(ended, Withheld):
-        return refused(Denied(ended.reason, ended.detail), str(warrant.intent))
+        return refused(Denied(ended.reason, ended.detail), str(intent))
     return ended
+
+
+def _draft(body: Denial, case: Case) -> Draft:
+    task = case.task.id if case.has("task") else None
+    return Draft(body=body, task=task, values=case.values(), hash_only=case.hash_only())

@@ -3,18 +3,19 @@
 `app.py` fills it with drivers; `tests/world.py` with a simulated world. Nothing here decides anything.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
 
-from remit.case import Case
+from remit.call import Ask
 from remit.catalogue import View
 from remit.catalogue.model import AgentLimits
 from remit.commit.facts import Store
 from remit.forward.facts import Upstreams
 from remit.identity.facts import Authenticator
-from remit.ledger.receipt import Denial
+from remit.identity.model import Principal
+from remit.ledger.receipt import Draft
 from remit.policy import Policies
 from remit.task.model import Task
 
@@ -22,7 +23,7 @@ from remit.task.model import Task
 class Tasks(Protocol):
     """Finds the task a call is made under."""
 
-    async def of(self, case: Case, view: View) -> Task | None:
+    async def of(self, principal: Principal, ask: Ask, view: View) -> Task | None:
         """The task the token or the header names; without one, the agent's default task for this client, opened now if
         its catalogue row has a template. None if there is none. Raises `Denied(task.conflict)` when token and header
         name different ones, `Denied(task.limit)` when the agent has too many open."""
@@ -52,8 +53,8 @@ class Admission(Protocol):
 class Denials(Protocol):
     """Puts denials on record."""
 
-    async def record(self, denial: Denial, *, task: str | None, values: Mapping[str, bytes]) -> str:
-        """Record one denial and return its receipt's name; identical ones within `DENIAL_WINDOW_MS` of the first are
+    async def record(self, draft: Draft) -> str:
+        """Record one denial (a draft whose body is a `Denial`) and return its receipt's name; identical ones within `DENIAL_WINDOW_MS` of the first are
         counted and recorded together when the window ends. Raises `StoreFault` or `Denied` when it cannot."""
         ...
 
@@ -63,7 +64,10 @@ class Denials(Protocol):
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """`now` is epoch milliseconds; `new_id` gives unguessable ids. `view` and `policies` are what is in force now."""
+    """`now` is epoch milliseconds; `new_id` gives unguessable ids. `view` and `policies` are what is in force now.
+
+    `recent` remembers that a call with this digest is about to be sent and names the one before it, "" if there was none.
+    """
 
     store: Store
     authenticator: Authenticator
@@ -73,5 +77,6 @@ class World(Struct, frozen=True, kw_only=True):
     denials: Denials
     view: Callable[[], View]
     policies: Callable[[], Policies]
+    recent: Callable[[str, str], str]
     now: Callable[[], int]
     new_id: Callable[[], str]

@@ -6,7 +6,7 @@ are counted by reason only, one receipt per `NOISE_WINDOW_MS`. A crash loses at 
 never the first denial. The number of kinds remembered is bounded; when it is reached, all are written out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -24,8 +24,8 @@ class _Repeats:
 
     __slots__ = ("again", "denial", "first", "last", "name", "task")
 
-    def __init__(self, denial: Denial, task: str | None, name: str, now: int) -> None:
-        self.denial, self.task, self.name = denial, task, name
+    def __init__(self, draft: Draft, name: str, now: int) -> None:
+        self.denial, self.task, self.name = draft.body, draft.task, name
         self.first = self.last = now
         self.again = 0
 
@@ -40,8 +40,8 @@ class Recorder:
         self._noise: dict[str, int] = {}
         self._noise_since = 0
 
-    async def record(self, denial: Denial, *, task: str | None, values: Mapping[str, bytes]) -> str:
-        now, kind = self._now(), _kind(denial, task, values)
+    async def record(self, draft: Draft) -> str:
+        now, kind = self._now(), _kind(draft)
         known = self._kinds.get(kind)
         if known is not None and now - known.first < DENIAL_WINDOW_MS:
             known.again += 1
@@ -49,9 +49,9 @@ class Recorder:
             return known.name
         if known is not None or len(self._kinds) >= _KINDS_MAX:
             self.flush(everything=known is None)
-        written = await self._store.write(Write(drafts=(Draft(body=denial, task=task, values=values),)))
+        written = await self._store.write(Write(drafts=(draft,)))
         name = str(written.seqs[0])
-        self._kinds[kind] = _Repeats(denial, task, name, now)
+        self._kinds[kind] = _Repeats(draft, name, now)
         return name
 
     def noise(self, reason: str) -> None:
@@ -72,10 +72,12 @@ class Recorder:
             self._store.enqueue(Write(drafts=found))
 
 
-def _kind(denial: Denial, task: str | None, values: Mapping[str, bytes]) -> tuple[str, ...]:
+def _kind(draft: Draft) -> tuple[str, ...]:
+    denial: Denial = draft.body
     asked = denial.asked
-    what = (asked.method, asked.connector, asked.name, asked.digest or values.get("arguments", b"").decode())
-    return (asked.agent, asked.principal, task or "", *what, denial.reason, denial.detail)
+    what = asked.digest or draft.values.get("arguments", b"").decode()
+    where = (asked.method, asked.connector, asked.name)
+    return (asked.agent, asked.principal, draft.task or "", *where, what, denial.reason, denial.detail)
 
 
 def _counted(seen: _Repeats) -> Draft | None:

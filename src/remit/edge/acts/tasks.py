@@ -10,13 +10,14 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from remit.case import Case
+from remit.call import Ask
 from remit.catalogue import View
 from remit.commit.model import Put, Reserve, Row, Write
 from remit.edge.acts.live import Live
 from remit.edge.acts.who import GATEWAY, Who, may
 from remit.errors import CallerFault, Conflict
 from remit.forward.facts import Upstreams
+from remit.identity.model import Principal
 from remit.ledger.receipt import Draft, TaskEvent
 from remit.reasons import Denied, Reason
 from remit.task import Move, moved, opened, renewed, template
@@ -43,14 +44,14 @@ class Tasks:
         self._new_id = new_id
         self._last_used: dict[str, int] = {}
 
-    async def of(self, case: Case, view: View) -> Task | None:
+    async def of(self, principal: Principal, ask: Ask, view: View) -> Task | None:
         """See `world.Tasks.of`."""
-        named, claimed = case.ask.task, case.principal.task
+        named, claimed = ask.task, principal.task
         if named and claimed and named != claimed:
             raise Denied(Reason.TASK_CONFLICT)
         task_id = claimed or named
         if not task_id:
-            return await self._default(case, view)
+            return await self._default(principal.name, ask.client, view)
         row = await self._store.row("task", task_id)
         if row is None:
             raise Denied(Reason.TASK_UNKNOWN, "there is none of that id")
@@ -120,12 +121,12 @@ class Tasks:
         last = max(task.opened_at, self._last_used.get(task.id, 0))
         return task.idle_s is not None and now - last >= task.idle_s * 1000
 
-    async def _default(self, case: Case, view: View) -> Task | None:
+    async def _default(self, agent: str, client: str, view: View) -> Task | None:
         """The agent's default task for this client: one at a time, and none ever again once it was revoked."""
-        agent, row = case.principal.name, case.agent.template
+        row = view.agent(agent).template
         if row is None:
             return None
-        key = f"{agent}/{case.ask.client}"
+        key = f"{agent}/{client}"
         pointer = await self._store.row("client", key)
         if pointer is not None:
             current = _read(await self._row(msgspec.json.decode(pointer.value)["task"]))
@@ -135,7 +136,7 @@ class Tasks:
                 return current
         purpose = view.declared.purposes[row.purpose]
         stamp = Stamp(id=self._new_id(), at=self._now())
-        task = template(agent, case.agent, purpose=purpose, client=case.ask.client, stamp=stamp)
+        task = template(agent, view.agent(agent), purpose=purpose, client=client, stamp=stamp)
         put = Put(
             kind="client",
             key=key,
@@ -145,7 +146,7 @@ class Tasks:
         try:
             await self._opened(task, GATEWAY, put)
         except Conflict:  # another call of the same client opened it first
-            return await self._default(case, view)
+            return await self._default(agent, client, view)
         return task
 
     async def _opened(self, task: Task, who: Who, *more: Put) -> None:

@@ -1,0 +1,62 @@
+"""The gateway as the agents' door sees it: `backend.Backend` over the world."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from remit.answer import Refusal, Released
+from remit.call import Ask
+from remit.case import Case
+from remit.catalogue.model import Contract, ContractKind
+from remit.flow import answer
+from remit.identity.model import Principal
+from remit.listing import listed
+from remit.world import World
+
+
+class Governed:
+    """Implements `Backend`. `jwks` gives the public keys of the local trust domain as they are now."""
+
+    def __init__(self, world: World, jwks: Callable[[], Mapping[str, Any]]) -> None:
+        self._world = world
+        self._jwks = jwks
+
+    async def authenticate(self, token: str | None, audience: str) -> Principal:
+        return await self._world.authenticator.agent(token, audience)
+
+    async def answer(self, ask: Ask, cancelled: asyncio.Event) -> Released | Refusal:
+        case = self._case(ask)
+        watch = asyncio.ensure_future(_cancel_when(cancelled, case))
+        try:
+            return await answer(case, self._world)
+        finally:
+            watch.cancel()
+
+    async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
+        return await listed(self._case(ask), kind, self._world)
+
+    def tool(self, connector: str, name: str) -> Contract | None:
+        found = self._world.view().callables.get(f"{connector}/tool/{name}")
+        return None if found is None else found.contract
+
+    def instructions(self, connector: str) -> str:
+        server = self._world.view().servers.get(connector)
+        said = server.body.get("instructions") if server is not None else None
+        return said if isinstance(said, str) else ""
+
+    def sessions_max(self, agent: str) -> int:
+        return self._world.view().declared.agents[agent].limits.streams
+
+    def jwks(self) -> Mapping[str, Any]:
+        return self._jwks()
+
+    def noise(self, reason: str) -> None:
+        self._world.denials.noise(reason)
+
+    def _case(self, ask: Ask) -> Case:
+        return Case(ask, self._world.new_id(), self._world.now())
+
+
+async def _cancel_when(cancelled: asyncio.Event, case: Case) -> None:
+    await cancelled.wait()
+    case.cancel()
