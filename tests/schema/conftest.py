@@ -32,10 +32,8 @@ def refused() -> Refused:
     def _refused(schema: dict[str, Any], arguments: Any) -> str | None:
         tool = pinned({"inputSchema": schema})
         try:
-            assert conforming(called(arguments), tool) is tool
+            return None if conforming(called(arguments), tool) is tool else "another tool"
         except Denied as no:
-            assert no.reason is Reason.SCHEMA_ARGUMENTS
-            return no.detail
-        return None
+            return no.detail if no.reason is Reason.SCHEMA_ARGUMENTS else str(no.reason)
 
     return _refused

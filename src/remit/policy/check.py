@@ -1,0 +1,140 @@
+"""Step 6, the answer: what the policies in force say of one request.
+
+Only an evaluation that Cedar finished without a single diagnostic can allow anything: a policy that fails to evaluate
+is skipped by Cedar, and a skipped forbid would be a permission. No policies, an unknown action, a tier it cannot have,
+no decision: DENY.
+
+*Approval.* Evaluate without approvals. While the answer is no and every determining policy is an approval forbid, add
+their names and evaluate again. When the answer becomes yes, the call needs a person's yes under *all* those names
+(STEP_UP); else it is a plain no. Approvals occur in no other form, so a name can only take a forbid away, and adding a
+permit can never make one unnecessary.
+"""
+
+import re
+from typing import Any, Final, NamedTuple
+
+import cedarpy
+
+from remit.canonical import digest
+from remit.decision import Decision, Verdict
+from remit.limits import POLICY_SLICES_MAX
+from remit.policy.cedar_schema import arguments_type
+from remit.policy.context import asked_of, context_of
+from remit.policy.ground import Ground, reads_counters
+from remit.policy.index import Index
+from remit.policy.model import Known, Request
+from remit.policy.reads import pruned
+from remit.policy.source import Policy, joined
+from remit.policy.typed import RecordOf, typed
+
+_FAILED: Final = re.compile(r"error while evaluating policy `([^`]*)`: (record does not have the attribute `[^`]*`)?")
+
+
+class Answer(NamedTuple):
+    """The engine's answer, approvals resolved."""
+
+    verdict: Verdict
+    policies: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+class _Action(NamedTuple):
+    tiers: tuple[str, ...]
+    record: RecordOf
+    type: bytes
+
+
+class Policies:
+    """A policy set in force over a catalogue. Made by `load`; immutable, what is remembered inside is derived.
+
+    `text` reads back as the same set, whatever files it came from; `digest` is its SHA-256.
+    """
+
+    def __init__(self, policies: tuple[Policy, ...], known: Known, warnings: tuple[str, ...] = ()) -> None:
+        self._index = Index(policies)
+        self._actions = {
+            shape.name: _Action(shape.tiers, typed(shape.schema), arguments_type(shape)) for shape in known.actions
+        }
+        self._grounds: dict[tuple[Any, ...], Ground] = {}
+        self.text = joined(policies)
+        self.digest = digest(self.text.encode())
+        self.ids = tuple(policy.id for policy in policies)
+        self.warnings = warnings
+        self.needs_history = reads_counters(policies)
+
+    def decide(self, request: Request) -> Decision:
+        """ALLOW, DENY or STEP_UP. Raises for nothing a request can hold: what cannot be evaluated is a DENY."""
+        action = self._actions.get(request.action)
+        if action is None or request.tier not in action.tiers:
+            unknown = f"`{request.action[:200]}` is no action of tier `{request.tier[:20]}` here"
+            return Decision(
+                verdict=Verdict.DENY, policies=(), policy_set=self.digest, basis=digest(b""), errors=(unknown,)
+            )
+        ground = self._ground(request, action)
+        answer = evaluated(ground, request, context_of(request, action.record))
+        return Decision(
+            verdict=answer.verdict,
+            policies=answer.policies,
+            policy_set=self.digest,
+            basis=ground.basis,
+            approvals=answer.approvals,
+            errors=answer.errors,
+            reads_history=ground.slice.reads_history,
+        )
+
+    def reaches(self, agent_name: str, action: str, connector_name: str) -> bool:
+        """Whether some permit's scope fits the agent, the action in a tier it can have, and the connector."""
+        found = self._actions.get(action)
+        return found is not None and any(
+            policy.tree.effect == "permit"
+            for tier in found.tiers
+            for policy in self._index.matching(agent_name, action, tier, connector_name)
+        )
+
+    def considered(self, request: Request) -> tuple[Policy, ...]:
+        """The policies whose scope fits a request, sorted by id."""
+        return self._index.matching(request.agent_name, request.action, request.tier, request.connector_name)
+
+    def _ground(self, request: Request, action: _Action) -> Ground:
+        who = (request.agent_name, request.agent, request.connector_name, request.connector)
+        key = (*who, request.action, request.tier, request.rows)
+        found = self._grounds.get(key)
+        if found is None:
+            found = Ground.of(request, self.considered(request), action.type)
+            while len(self._grounds) >= POLICY_SLICES_MAX:
+                del self._grounds[next(iter(self._grounds))]
+            self._grounds[key] = found
+        return found
+
+
+def evaluated(ground: Ground, request: Request, context: dict[str, Any]) -> Answer:
+    """What the slice says of a whole context, with approvals added to the fixed point."""
+    context = pruned(context, ground.slice.paths)
+    approvals: frozenset[str] = frozenset()
+    stepping: frozenset[str] = frozenset()
+    while True:
+        result = cedarpy.is_authorized(asked_of(request, context), ground.slice.handle, ground.entities)
+        reasons = frozenset(result.diagnostics.reasons)
+        errors = _failures(result)
+        if errors:
+            return Answer(Verdict.DENY, tuple(sorted(reasons)), errors=errors)
+        if result.allowed and approvals:
+            return Answer(Verdict.STEP_UP, tuple(sorted(stepping)), tuple(sorted(approvals)))
+        if result.allowed:
+            return Answer(Verdict.ALLOW, tuple(sorted(reasons)))
+        if not reasons or not reasons <= ground.slice.approvals.keys():
+            return Answer(Verdict.DENY, tuple(sorted(reasons)))
+        # Each round takes away every forbid that determined it, so there are at most as many as there are forbids.
+        stepping |= reasons
+        approvals |= {ground.slice.approvals[reason] for reason in reasons}
+        context["approvals"] = sorted(approvals)
+
+
+def _failures(result: cedarpy.AuthzResult) -> tuple[str, ...]:
+    """Diagnostics without values: an engine message can quote an argument, and these go into the record."""
+    if result.decision is cedarpy.Decision.NoDecision:
+        return ("the engine gave no decision",)
+    found = (_FAILED.match(error) for error in result.diagnostics.errors)
+    failed = (f"`{match[1]}` cannot be evaluated: {match[2] or 'a value does not suit it'}" for match in found if match)
+    return tuple(sorted(failed)) or ("a policy cannot be evaluated",) * bool(result.diagnostics.errors)

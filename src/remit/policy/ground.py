@@ -1,0 +1,71 @@
+"""What stays the same from call to call: the slice of policies that can speak of it, its entities, its basis.
+
+The basis is the hash of everything a decision rests on that is not a fact of the moment: an approval given under one
+basis is worth nothing under another.
+"""
+
+from importlib.metadata import version
+from typing import Final, NamedTuple
+
+import cedarpy
+import msgspec
+from cedarpy import pst
+
+from remit.canonical import digest, digest_of
+from remit.policy.context import entities_of
+from remit.policy.model import Request
+from remit.policy.reads import Path, overlap
+from remit.policy.source import Policy
+
+ENGINE: Final = f"cedarpy {version('cedarpy')}"
+
+# Counters move with every commit: a decision that read one is checked against them again when it is committed.
+COUNTED: Final[tuple[Path, ...]] = (("context", "history"), ("context", "task", "calls_left"))
+
+
+class Slice(NamedTuple):
+    """Policies ready to evaluate. `paths` are what of the context they read; `approvals` maps policy to name."""
+
+    policies: tuple[Policy, ...]
+    handle: cedarpy.PolicySet
+    paths: frozenset[Path]
+    approvals: dict[str, str]
+    reads_history: bool
+
+    @classmethod
+    def of(cls, policies: tuple[Policy, ...]) -> "Slice":
+        """The slice of these policies, compiled."""
+        trees = {policy.id: policy.tree for policy in policies}
+        return cls(
+            policies=policies,
+            handle=cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=trees, template_links=())),
+            paths=frozenset(path[1:] for policy in policies for path in policy.reads if path[0] == "context"),
+            approvals={policy.id: policy.approval for policy in policies if policy.approval is not None},
+            reads_history=reads_counters(policies),
+        )
+
+
+class Ground(NamedTuple):
+    """Everything about a request that can be remembered."""
+
+    slice: Slice
+    entities: cedarpy.Entities
+    basis: str
+
+    @classmethod
+    def of(cls, request: Request, policies: tuple[Policy, ...], arguments_type: bytes) -> "Ground":
+        """The ground of a request, given the policies whose scope fits it and the type of the action's arguments."""
+        basis = {
+            "engine": ENGINE,
+            "policies": {policy.id: digest(policy.text.encode()) for policy in policies},
+            "action": [request.action, request.tier, digest(arguments_type)],
+            "agent": [request.agent_name, msgspec.to_builtins(request.agent)],
+            "connector": [request.connector_name, msgspec.to_builtins(request.connector)],
+            "rows": list(request.rows),
+        }
+        return cls(slice=Slice.of(policies), entities=entities_of(request), basis=digest_of(basis))
+
+
+def reads_counters(policies: tuple[Policy, ...]) -> bool:
+    """Whether any of them reads what commits move."""
+    return any(overlap(path, counted) for policy in policies for path in policy.reads for counted in COUNTED)

@@ -1,0 +1,54 @@
+"""What policies may speak of, as the catalogue and the pinned contracts have it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from remit.catalogue import View
+from remit.catalogue.classify import possible_tiers
+from remit.catalogue.model import TIERS, ToolRow
+from remit.policy.model import ActionShape, Known
+
+_URI: Final[Mapping[str, Any]] = {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]}
+
+
+def known(view: View) -> Known:
+    """Everything a view declares or has pinned.
+
+    What is revoked stays nameable: a revocation must never make the policies in force unreadable. A tool that is
+    quarantined is there as pinned; one that was never pinned is not.
+    """
+    declared = view.declared
+    pinned = [tool for tool in view.callables.values() if tool.quarantined != tool.contract.digest]
+    actions = [
+        shape(tool.contract.connector, tool.contract.kind, tool.contract.name, tool.contract.body, tool.row)
+        for tool in pinned
+        if tool.contract.kind in ("tool", "prompt")
+    ]
+    resources = [
+        shape(name, "resource", "", {}, connector.resources) for name, connector in sorted(declared.connectors.items())
+    ]
+    return Known(agents=tuple(declared.agents), connectors=tuple(declared.connectors), actions=(*actions, *resources))
+
+
+def shape(connector: str, kind: str, name: str, body: Mapping[str, Any], row: ToolRow) -> ActionShape:
+    """The action of a tool, a prompt, or of all resources of a connector."""
+    possible = possible_tiers(row)
+    tiers = tuple(tier for tier in TIERS if tier in possible)
+    action = {"tool": name, "prompt": f"prompt:{name}"}.get(kind, "resource:*")
+    return ActionShape(name=f"{connector}/{action}", tiers=tiers, schema=arguments_schema(f"/{action}", body))
+
+
+def arguments_schema(action: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The JSON Schema of an action's arguments, from the body of its pinned contract; of none for a resource."""
+    _, _, name = action.partition("/")
+    if name == "resource:*":
+        return _URI
+    if not name.startswith("prompt:"):
+        found = body.get("inputSchema")
+        return found if isinstance(found, Mapping) else {}
+    rows = [row for row in body.get("arguments") or () if isinstance(row, Mapping)]
+    return {
+        "type": "object",
+        "properties": {str(row.get("name")): {"type": "string"} for row in rows},
+        "required": [str(row.get("name")) for row in rows if row.get("required") is True],
+    }

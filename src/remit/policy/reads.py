@@ -1,0 +1,74 @@
+"""Which attributes a policy reads, so that a request need hold no others.
+
+A path is how an expression begins at a variable and goes on by name: `context.task.purpose` is `("context", "task",
+"purpose")`. An expression that uses a record as a value reads all of it: the path ends there. Leaving out what is on
+no path can never change a decision, because Cedar evaluates nothing else.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeAlias
+
+from cedarpy import pst
+
+Path: TypeAlias = tuple[str, ...]
+
+
+def reads(node: Any) -> frozenset[Path]:
+    """Every path under a node, or a tuple of nodes, of the policy's tree."""
+    return frozenset(_reads(node))
+
+
+def bare_context(node: Any) -> bool:
+    """Whether the context itself is used as a value."""
+    return ("context",) in reads(node)
+
+
+def pruned(value: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
+    """What of a record the paths (from within it) can reach. The empty path is all of it."""
+    inner: dict[str, list[Path]] = {}
+    for path in paths:
+        if not path:
+            return dict(value)
+        inner.setdefault(path[0], []).append(path[1:])
+    return {
+        name: pruned(value[name], rest) if isinstance(value[name], Mapping) else value[name]
+        for name, rest in inner.items()
+        if name in value
+    }
+
+
+def _reads(node: Any) -> Iterator[Path]:
+    if isinstance(node, pst.HasAttr):
+        path = _path(node.base)
+        if path is not None:
+            yield (*path, *node.attrs)
+            return
+    elif isinstance(node, pst.GetAttr | pst.Var):
+        path = _path(node)
+        if path is not None:
+            yield path
+            return
+    if isinstance(node, Mapping):
+        node = tuple(node.values())
+    if isinstance(node, tuple):
+        for inner in node:
+            yield from _reads(inner)
+    elif is_dataclass(node):
+        for field in fields(node):
+            yield from _reads(getattr(node, field.name))
+
+
+def _path(node: Any) -> Path | None:
+    if isinstance(node, pst.Var):
+        return (node.name,)
+    if isinstance(node, pst.GetAttr):
+        base = _path(node.base)
+        return None if base is None else (*base, node.attr)
+    return None
+
+
+def overlap(path: Path, other: Path) -> bool:
+    """Whether one of the paths leads through the other."""
+    shorter = min(len(path), len(other))
+    return path[:shorter] == other[:shorter]

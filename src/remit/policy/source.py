@@ -1,0 +1,129 @@
+"""Policy text → policies, one by one, each with its `@id`, its place and what it reads.
+
+Rules, all checked here: every policy has an `@id`, unique in the set; no templates; the context is read by attribute
+only; and approval has exactly one form, which can only ever take a denial away when a person has said yes:
+
+    @id("prod-writes") @approval("prod-change")
+    forbid(principal, action in Action::"write", resource)
+    when { context.environment == "prod" }
+    unless { context.approvals.contains("prod-change") };
+
+Any other use of `context.approvals` is refused.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+import cedarpy
+from cedarpy import pst
+from msgspec import Struct
+
+from remit.errors import ConfigFault
+from remit.policy.reads import Path, bare_context, reads
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z")
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;', re.DOTALL)
+_BLANK: Final = re.compile(r"(?:\s+|//[^\n]*)*")
+_APPROVALS: Final = pst.GetAttr(base=pst.Var(name="context"), attr="approvals")
+APPROVALS_PATH: Final[Path] = ("context", "approvals")
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """One policy. `text` is its source with the comments before it; `where` its `file:line`."""
+
+    id: str
+    text: str
+    where: str
+    tree: pst.Template
+    reads: frozenset[Path]
+    approval: str | None = None
+
+    @property
+    def unscoped(self) -> bool:
+        """Whether it is looked at for every call: principal, action and resource are all any."""
+        scope = (self.tree.principal, self.tree.action, self.tree.resource)
+        return all(isinstance(part, pst.ScopeAny | pst.ScopeIs) for part in scope)
+
+
+def policies(files: Mapping[str, str]) -> tuple[Policy, ...]:
+    """The policies of all files (name → text), sorted by id. Raises `ConfigFault` with file and line."""
+    found: dict[str, Policy] = {}
+    for file in sorted(files):
+        for text, line in _statements(files[file], file):
+            policy = _policy(text, f"{file}:{line}")
+            if policy.id in found:
+                raise ConfigFault(
+                    f"policy id `{policy.id}` is taken", f"it stands at {found[policy.id].where} too", policy.where
+                )
+            found[policy.id] = policy
+    return tuple(found[name] for name in sorted(found))
+
+
+def merged(files: Mapping[str, str]) -> str:
+    """One text of all files' policies, sorted by id, that reads back as the same set. Raises `ConfigFault`."""
+    return joined(policies(files))
+
+
+def joined(found: tuple[Policy, ...]) -> str:
+    """The text of policies already read."""
+    return "".join(policy.text + "\n\n" for policy in found)
+
+
+def _statements(text: str, file: str) -> Iterator[tuple[str, int]]:
+    """Each policy's source, and the line its first token is on. A `;` outside strings and comments ends one."""
+    text = text.replace("\r\n", "\n")
+    start = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] == ";":
+            yield text[start : token.end()].strip(), _line(text, start)
+            start = token.end()
+    if _BLANK.fullmatch(text, start) is None:
+        raise ConfigFault("the last policy does not end", "end every policy with `;`", f"{file}:{_line(text, start)}")
+
+
+def _line(text: str, start: int) -> int:
+    blank = _BLANK.match(text, start)
+    return text.count("\n", 0, blank.end() if blank else start) + 1
+
+
+def _policy(text: str, where: str) -> Policy:
+    try:
+        parsed = cedarpy.policies_to_pst(text)
+    except ValueError as e:
+        raise ConfigFault(f"not a Cedar policy: {e}", "see docs.cedarpolicy.com for the grammar", where) from e
+    if parsed.templates:
+        raise ConfigFault("a policy has a slot", "write the agent or connector instead of `?principal`", where)
+    if len(parsed.static_policies) != 1:
+        raise ConfigFault("one policy was expected before `;`", "end every policy with one `;`", where)
+    (tree,) = parsed.static_policies.values()
+    name = tree.annotations.get("id", "")
+    if not _NAME.match(name):
+        raise ConfigFault(
+            f"a policy has {f'the id `{name[:80]}`' if name else 'no id'}",
+            'give it one like @id("no-writes-at-night"): lower case letters, digits, `.`, `_`, `-`',
+            where,
+        )
+    tree = replace(tree, id=name)  # so that the engine's diagnostics speak of our ids
+    approval = _approval(tree, where)
+    return Policy(id=name, text=text, where=where, tree=tree, reads=reads(tree.clauses), approval=approval)
+
+
+def _approval(tree: pst.Template, where: str) -> str | None:
+    """The name a person's yes is needed under, None for a policy that knows no approval."""
+    name = tree.annotations.get("approval")
+    form = pst.Unless(expr=pst.BinaryOp(op="contains", left=_APPROVALS, right=pst.StringLit(value=name or "")))
+    rest = tuple(clause for clause in tree.clauses if name is None or clause != form)
+    if bare_context(rest):
+        raise ConfigFault(f"`{tree.id}` reads the context as a whole", "name the attribute: `context.task`", where)
+    if any(path[:2] == APPROVALS_PATH for path in reads(rest)):
+        raise ConfigFault(f"`{tree.id}` uses `context.approvals` outside of the approval form", _FORM, where)
+    if name is None:
+        return None
+    if tree.effect != "forbid" or len(tree.clauses) - len(rest) != 1 or not _NAME.match(name):
+        raise ConfigFault(f"`{tree.id}` is annotated with @approval but is not of the approval form", _FORM, where)
+    return name
+
+
+_FORM: Final = 'write: @approval("name") forbid(…) unless { context.approvals.contains("name") };'
