@@ -238,6 +238,7 @@ async def test_a_right_token_is_accepted(token):
     assert principal.kind == "agent"
 
 
+@pytest.mark.holds("IDENT-ALGORITHM", "IDENT-AUDIENCE", "IDENT-EXPIRED", "IDENT-ISSUER", "IDENT-SPIFFE", "IDENT-DOOR")
 @pytest.mark.parametrize("token,reason", ATTACKS.values(), ids=ATTACKS)
 async def test_a_wrong_token_is_refused(token, reason):
     with pytest.raises(Denied) as refused:

@@ -80,7 +80,7 @@ def enrolment(key: Pair, name: str) -> dict[str, bytes]:
 
 def view(*revoked: str, rows: Declared | None = None) -> View:
     keys = enrolment(OWN, "bot") | enrolment(OTHERS, "other")
-    gone = {name: b'{"at":1,"reason":"","actor":"ada"}' for name in revoked}
+    gone = dict.fromkeys(revoked, b'{"at":1,"reason":"","actor":"ada"}')
     return View.of(rows or declared(), "sha256:0", pins={}, seen={}, keys=keys, revoked=gone)
 
 

@@ -28,6 +28,7 @@ from remit.identity import (
     service_of,
     verify,
 )
+from remit.identity.facts import Authenticator
 from remit.identity.spiffe import agent_id
 from remit.limits import TOKENS_REMEMBERED_MAX
 from remit.reasons import Denied, Reason
@@ -49,8 +50,8 @@ class _Remembered(NamedTuple):
     until_ms: int
 
 
-class TokenAuthenticator:
-    """Implements `Authenticator`. `token_keys` are the gateway's own public keys, by id."""
+class TokenAuthenticator(Authenticator):
+    """`token_keys` are the gateway's own public keys, by id; they sign for any agent of the local trust domain."""
 
     def __init__(self, standing: Standing, directory: KeyDirectory, token_keys: Mapping[str, Key]) -> None:
         self._view, self._epoch, self._now_ms = standing.view, standing.epoch, standing.now_ms
@@ -60,15 +61,12 @@ class TokenAuthenticator:
         self._issuers: tuple[View, Issuers] | None = None
 
     async def agent(self, token: str | None, audience: str) -> Principal:
-        """See `Authenticator.agent`."""
         return await self._principal("agent", token, audience)
 
     async def service(self, token: str | None, audience: str) -> Principal:
-        """See `Authenticator.service`."""
         return await self._principal("service", token, audience)
 
     async def subject(self, id_token: str) -> str:
-        """See `Authenticator.subject`."""
         view = self._view()
         peeked = peek(id_token)
         claims, _ = await self._verified(peeked, self._issuers_of(view).of_person(peeked), "", view)
