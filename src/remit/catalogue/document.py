@@ -15,6 +15,8 @@ from remit.limits import CATALOGUE_BYTES_MAX, DEPTH_MAX
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_NON_PRINTABLE: Final = yaml.reader.Reader.NON_PRINTABLE
+
 
 class Scalar(Struct, frozen=True):
     """A scalar's text as written. `plain` says it stood without quotes."""
@@ -51,7 +53,9 @@ class Fault(Exception):
 
 def parsed(text: str) -> Node:
     """The document's tree; raises `Fault` at the first thing that is no strict YAML."""
-    if len(text.encode(errors="surrogatepass")) > CATALOGUE_BYTES_MAX:
+    if (odd := _NON_PRINTABLE.search(text)) is not None:
+        raise Fault(text.count("\n", 0, odd.start()) + 1, f"the character U+{ord(odd[0]):04X} cannot stand here")
+    if len(text.encode()) > CATALOGUE_BYTES_MAX:
         raise Fault(1, f"the file is larger than {CATALOGUE_BYTES_MAX} bytes")
     try:
         events = _checked(yaml.parse(text, Loader=_LOADER))
@@ -63,10 +67,7 @@ def parsed(text: str) -> Node:
             raise Fault(_line(more), "a second document begins; write one")
         return tree
     except yaml.MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
-        raise Fault(mark.line + 1 if mark else 1, f"not YAML: {e.problem or e.context}") from e
-    except yaml.YAMLError as e:
-        raise Fault(1, f"not YAML: {str(e).splitlines()[0]}") from e
+        raise Fault(cast("yaml.Mark", e.problem_mark).line + 1, f"not YAML: {e.problem}") from e
 
 
 def _checked(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:
@@ -86,7 +87,7 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event], *, depth: int) -> Nod
         raise Fault(line, f"nested deeper than {DEPTH_MAX} levels")
     match event:
         case yaml.ScalarEvent():
-            return Scalar(line, event.value, event.style is None or event.style == "")
+            return Scalar(line, event.value, not event.style)
         case yaml.SequenceStartEvent():
             return Sequence(line, tuple(_children(events, depth)))
         case _:

@@ -108,7 +108,7 @@ def issuers(declared: Declared) -> Faults:
     taken: dict[str, str] = {f"spiffe://{declared.trust_domain}": "trust_domain"}
     for name, row in declared.issuers.items():
         if (first := taken.setdefault(row.issuer, name)) is not name:
-            yield ("issuers", name, "issuer"), f"`{first}` is the same issuer"
+            yield ("issuers", name, "issuer"), f"the same issuer as `{first}`"
 
 
 def os_users(declared: Declared) -> Faults:

@@ -87,9 +87,7 @@ def nearest(word: str, known: Any) -> str:
 
 def _scalar(kind: inspect.Type, node: Node) -> Any:
     if not isinstance(node, Scalar):
-        raise Fault(
-            node.line, f"expected {_expected(kind)}, found a {'list' if isinstance(node, Sequence) else 'table'}"
-        )
+        raise Fault(node.line, f"expected {_expected(kind)}, found {_found(node)}")
     match kind:
         case inspect.IntType() if node.plain and _WHOLE.fullmatch(node.text):
             return _bounded(kind, int(node.text), node)
@@ -100,10 +98,10 @@ def _scalar(kind: inspect.Type, node: Node) -> Any:
             if node.text in known:
                 return known[node.text]
             near = nearest(node.text, known)
-            raise Fault(node.line, f"expected {_expected(kind)}, found `{node.text}`{near}")
+            raise Fault(node.line, f"expected {_expected(kind)}, found {_found(node)}{near}")
         case inspect.StrType() if not (node.plain and node.text in _NOTHING):
             return node.text
-    raise Fault(node.line, f"expected {_expected(kind)}, found {f'`{node.text}`' if node.text else 'nothing'}")
+    raise Fault(node.line, f"expected {_expected(kind)}, found {_found(node)}")
 
 
 def _bounded(kind: inspect.IntType, number: int, node: Node) -> int:
@@ -124,15 +122,24 @@ def _expected(kind: inspect.Type) -> str:
     return "text"
 
 
+def _found(node: Node) -> str:
+    match node:
+        case Sequence():
+            return "a list"
+        case Table():
+            return "a table"
+    return f"`{node.text[:80]}`" if node.text else "nothing"
+
+
 def _table(node: Node, what: str) -> Table:
     if not isinstance(node, Table):
-        raise Fault(node.line, f"expected {what}")
+        raise Fault(node.line, f"expected {what}, found {_found(node)}")
     return node
 
 
 def _sequence(node: Node) -> Sequence:
     if not isinstance(node, Sequence):
-        raise Fault(node.line, "expected a list")
+        raise Fault(node.line, f"expected a list, found {_found(node)}")
     return node
 
 
@@ -154,12 +161,14 @@ def _plain(node: Scalar) -> Any:
         return _number(node)
     tag = _YAML.resolve(yaml.ScalarNode, node.text, (True, False))  # type: ignore[no-untyped-call]
     if tag != "tag:yaml.org,2002:str":
-        raise Fault(node.line, f"`{node.text}` can be read in more than one way; put it in quotes, or write it as JSON")
+        raise Fault(
+            node.line, f"{_found(node)} can be read in more than one way; put it in quotes, or write it as JSON"
+        )
     return node.text
 
 
 def _number(node: Scalar) -> int | float:
     number = int(node.text) if _WHOLE.fullmatch(node.text) else float(node.text)
     if abs(number) > INTEGER_MAX:
-        raise Fault(node.line, f"`{node.text}` is beyond what JSON holds exactly")
+        raise Fault(node.line, f"{_found(node)} is beyond what JSON holds exactly")
     return number

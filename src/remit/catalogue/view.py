@@ -20,7 +20,9 @@ from remit.reasons import Denied, Reason
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """An immutable snapshot. `digest` is that of the file's text. Made by `View.of`."""
+    """An immutable snapshot. `digest` is that of the file's text; `servers` are the pinned `server` contracts by
+    connector. Made by `View.of`.
+    """
 
     declared: Declared
     digest: str
@@ -28,6 +30,7 @@ class View(Struct, frozen=True, kw_only=True):
     keys: Mapping[str, AgentKey]
     callables: Mapping[str, Tool]
     templates: Mapping[str, tuple[Tool, ...]]
+    servers: Mapping[str, Contract]
 
     @classmethod
     def of(
@@ -54,6 +57,7 @@ class View(Struct, frozen=True, kw_only=True):
             keys=_keys(declared, keys),
             callables=callables,
             templates=templates,
+            servers={pin.connector: pin for pin in pinned.values() if pin.kind == "server"},
         )
 
     def agent(self, name: str) -> Agent:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from remit.catalogue.model import Declared, Gateway, IssuerRow, ToolRow
 from remit.catalogue.patterns import pattern
@@ -22,6 +22,7 @@ _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 _LISTEN: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.\-\[\]:]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-\[\]:]+")
+_PRINTABLE: Final = re.compile(r"[!-~]+")
 _PORT_MAX: Final = 65535
 
 # RFC 7518 and RFC 8037, asymmetric only: a symmetric algorithm or `none` would let whoever verifies, or anybody, sign.
@@ -133,18 +134,22 @@ def gateway(declared: Declared) -> Faults:
 
 def address(at: Path, url: str) -> Faults:
     """An `https` URL, or an `http` one to this machine; without user or password."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        yield at, f"`{url}` is no URL"
-        return
-    if parts.scheme not in ("http", "https") or not host:
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https"):
         yield at, f"`{url}` is no `https` URL"
     elif parts.username is not None or parts.password is not None:
         yield at, "a URL holds no user or password"
-    elif parts.scheme == "http" and not _is_loopback(host):
+    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         yield at, f"`{url}` is not encrypted: `http` is for loopback only"
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        whole = parts.hostname and parts.port != 0 and _PRINTABLE.fullmatch(url)
+    except ValueError:  # raised by reading the port, too
+        return None
+    return parts if whole else None
 
 
 def _issuer_address(at: Path, row: IssuerRow) -> Faults:

@@ -59,7 +59,7 @@ def template(name: str, agent: Agent, *, purpose: Purpose, client: str, stamp: S
     row = agent.template
     if row is None:
         raise CallerFault(f"`{name}` has no default task", "open one for it")
-    spec = _spec(name, row)
+    spec = _spec(name, row, purpose=purpose)
     scope = _scope(spec, purpose, agent=agent)
     return Task(
         id=stamp.id,
@@ -94,14 +94,14 @@ def renewed(task: Task, by: Party, *, purpose: Purpose, minutes: int | None = No
     return replace(moved(task, "renew", by=by, now=now), expires_at=expires)
 
 
-def _spec(name: str, row: Template) -> TaskSpec:
+def _spec(name: str, row: Template, *, purpose: Purpose) -> TaskSpec:
     return TaskSpec(
         agent=name,
         purpose=row.purpose,
         tools=row.tools or None,
         tiers=("read",),
-        calls=row.calls,
-        minutes=row.minutes,
+        calls=min(row.calls, purpose.calls),
+        minutes=min(row.minutes, purpose.minutes),
     )
 
 
