@@ -1,7 +1,7 @@
 """What the steps have established, said in the words of policy and of the record: translation, and nothing else."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -102,7 +102,7 @@ def _view(view: View) -> dict[str, Any]:
     return {"boundary": view.declared.gateway.boundary, "catalogue": view.digest}
 
 
-_SAYS = {
+_SAYS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "view": _view,
     "call": lambda call: {"method": call.method, "connector": call.connector, "name": call.name},
     "principal": lambda who: {"agent": who.name, "principal": who.id, "issuer": who.issuer, "key": who.key},

@@ -4,7 +4,6 @@ No network or file `$ref` is followed, regular expressions run in linear time, f
 validators are kept by the caller's key, which must determine the schema (a contract's digest, say).
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import jsonschema_rs
@@ -27,7 +26,7 @@ def validator(schema: Any, key: str) -> jsonschema_rs.Validator:
 
 def compiled(schema: Any) -> jsonschema_rs.Validator:
     """Compile one schema (2020-12 unless `$schema` says otherwise)."""
-    if not isinstance(schema, Mapping | bool):
+    if not isinstance(schema, dict | bool):
         raise CallerFault("a JSON Schema has to be an object", "look at what the tool server advertises")
     try:
         return jsonschema_rs.validator_for(

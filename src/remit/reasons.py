@@ -7,7 +7,7 @@ holds the true one. `Denied` is how every stage says no.
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Reason(StrEnum):
@@ -181,6 +181,11 @@ class Denied(Exception):
         self.detail = detail
         self.approvals = approvals
         self.policies = policies
+
+    @property
+    def verdict(self) -> Literal["DENY", "STEP_UP"]:
+        """`STEP_UP` when a person's yes is all that is missing."""
+        return "STEP_UP" if self.approvals else "DENY"
 
 
 class Restart(Exception):

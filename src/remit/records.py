@@ -4,8 +4,6 @@ These two are the shell's side of every ending. Neither decides; both refuse to 
 record first.
 """
 
-from typing import Literal
-
 from remit.answer import Refusal, Released, Withheld
 from remit.case import Case
 from remit.commit import returned
@@ -23,8 +21,7 @@ async def deny(case: Case, no: Denied, world: World) -> Refusal:
     if not case.has("principal"):
         world.denials.noise(no.reason)
         return refused(no, "")
-    verdict: Literal["DENY", "STEP_UP"] = "STEP_UP" if no.approvals else "DENY"
-    body = Denial(asked=case.asked(), verdict=verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
+    body = Denial(asked=case.asked(), verdict=no.verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
     try:
         receipt = await world.denials.record(_draft(body, case))
     except (RemitError, Denied):

@@ -110,3 +110,8 @@ def _refuse(reason: Reason, failures: Iterable[str]) -> None:
     shown = sorted(set(islice(failures, _SHOWN)))
     if shown:
         raise Denied(reason, "; ".join(shown))
+
+
+def accepts_more(tool: Tool) -> bool:
+    """Whether calls of a tool may send what its contract does not name, somewhere: a fact for policy."""
+    return tool.contract.kind == "tool" and bool(_input(tool.contract).open)

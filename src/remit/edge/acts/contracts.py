@@ -88,7 +88,9 @@ class Contracts:
         """Every contract ever seen or pinned, with its standing."""
         may(who, "contract.see")
         pins, seen = self._known()
-        keys = sorted(key for key in pins.keys() | seen.keys() if connector in (None, key.split("/", 1)[0]))
+        declared = self._live.view().declared.connectors
+        wanted = declared.keys() if connector is None else {connector} & declared.keys()
+        keys = sorted(key for key in pins.keys() | seen.keys() if key.split("/", 1)[0] in wanted)
         return tuple(self._listed(pins.get(key), seen.get(key)) for key in keys)
 
     def difference(self, who: Who, target: str) -> Difference:
@@ -148,7 +150,7 @@ class Contracts:
     def _listed(self, pin: Contract | None, now: Contract | None) -> Listed:
         contract = now if now is not None and now.digest else (pin or now)
         assert contract is not None  # one of the two named the key
-        row = row_of(self._live.view().declared.connectors[contract.connector], contract.kind, contract.name)
+        row = row_of(self._live.view().declared.connectors[contract.connector], contract.kind, name=contract.name)
         return Listed(
             target=contract.target,
             connector=contract.connector,

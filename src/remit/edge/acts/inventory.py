@@ -11,7 +11,7 @@ from remit.edge.acts.live import Live
 from remit.edge.acts.who import Who, may
 from remit.errors import CallerFault
 from remit.forward.facts import Upstreams
-from remit.identity import enrolled_key
+from remit.identity.jwk import enrollable
 from remit.ledger.receipt import Draft, InventoryEvent
 
 What = Literal["agent", "connector", "service", "key"]
@@ -25,12 +25,31 @@ class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str
 
 
+class Enrolment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent's public key, RFC 7517."""
+
+    jwk: dict[str, Any]
+
+
 class Changed(Struct, frozen=True, kw_only=True):
     """What an act made true: its receipt, and the revocation epoch after it."""
 
     receipt: int
     epoch: int
     kid: str = ""
+
+
+class AgentListed(Struct, frozen=True, kw_only=True):
+    """One agent and how it proves who it is."""
+
+    name: str
+    owner: str
+    model: str
+    environment: str
+    tenant: str
+    identity: str
+    keys: tuple[str, ...]
+    revoked: bool
 
 
 class Inventory:
@@ -40,6 +59,24 @@ class Inventory:
         self._live = live
         self._upstreams = upstreams
         self._now = now
+
+    def agents(self, who: Who) -> tuple[AgentListed, ...]:
+        """Every agent the catalogue declares, with the keys enrolled for it that are in force."""
+        may(who, "inventory.see")
+        view = self._live.view()
+        return tuple(
+            AgentListed(
+                name=name,
+                owner=row.owner,
+                model=f"{row.model.provider}/{row.model.name}/{row.model.version}",
+                environment=row.environment,
+                tenant=row.tenant,
+                identity=f"{row.identity.issuer}#{row.identity.subject}" if row.identity else "local",
+                keys=tuple(sorted(kid for kid, key in view.keys.items() if key.agent == name and view.agent_key(kid))),
+                revoked=view.is_revoked("agent", name),
+            )
+            for name, row in sorted(view.declared.agents.items())
+        )
 
     async def enroll(self, who: Who, agent: str, jwk: dict[str, Any]) -> Changed:
         """Accept a public key as an agent's own; it signs for nobody else. Several may stand side by side."""
@@ -52,7 +89,7 @@ class Inventory:
                 raise CallerFault(
                     f"`{agent}` is known by its issuer's tokens", "remove its `identity` to enrol it here"
                 )
-            key = enrolled_key(jwk)
+            key = enrollable(jwk)
             value = msgspec.json.encode({"agent": agent, "jwk": key.jwk, "at": self._now()})
             event = InventoryEvent(event="enrolled", what="agent", name=agent, key=key.kid, actor=who.actor)
             put = Put(kind="agent_key", key=key.kid, value=value, expect=0)

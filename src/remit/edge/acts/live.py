@@ -13,7 +13,7 @@ from msgspec import Struct
 from remit.catalogue import View
 from remit.catalogue.model import Declared
 from remit.commit.facts import Store
-from remit.policy import Policies, compiled
+from remit.policy import Policies, compiled, known, load
 
 NO_POLICY = ""
 
@@ -62,6 +62,10 @@ class Live:
     def compiled_for(self, view: View, text: str | None = None) -> Policies:
         """The applied policies, or `text`, compiled against a view. Raises `ConfigFault` if they do not fit it."""
         return compiled(self.applied().text if text is None else text, view)
+
+    def load(self, files: Mapping[str, str]) -> Policies:
+        """Policy files compiled against the view in force. Raises `ConfigFault` naming file and line."""
+        return load(files, known(self._view))
 
     def refresh(self) -> None:
         """Take over what the store now holds."""

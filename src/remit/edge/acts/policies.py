@@ -1,6 +1,4 @@
-"""Checking and applying a policy set: all of it or nothing, beside the running one."""
-
-from collections.abc import Mapping
+"""Checking and applying a policy set: all of it or nothing, beside the running one, by a person."""
 
 import msgspec
 from msgspec import Struct
@@ -18,8 +16,16 @@ class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     files: dict[str, str]
 
 
+class Current(Struct, frozen=True, kw_only=True):
+    """The set in force."""
+
+    digest: str
+    text: str
+    warnings: tuple[str, ...]
+
+
 class Checked(Struct, frozen=True, kw_only=True):
-    """What applying the set would change. `receipt` is set once it was applied."""
+    """What a set is and what applying it changes. `receipt` is there once it was applied."""
 
     digest: str
     warnings: tuple[str, ...]
@@ -28,3 +34,59 @@ class Checked(Struct, frozen=True, kw_only=True):
     changed: tuple[str, ...]
     diff: str
     receipt: int | None = None
+
+
+class PolicySets:
+    """Acts on the policy set in force."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def current(self, who: Who) -> Current:
+        may(who, "policy.see")
+        policies = self._live.policies()
+        return Current(digest=policies.digest, text=policies.text, warnings=policies.warnings)
+
+    def check(self, who: Who, given: Files) -> Checked:
+        """Compile a set against what is in force, change nothing. Raises `ConfigFault` naming file and line."""
+        may(who, "policy.see")
+        return self._checked(given)
+
+    async def apply(self, who: Who, given: Files) -> Checked:
+        """Put a set in force; when this returns, no call decided under the old one commits any more."""
+        may(who, "policy.apply")
+        async with self._live.changing:
+            checked = self._checked(given)
+            text = self._live.load(given.files).text
+            event = PolicyEvent(
+                policy_set=checked.digest,
+                previous=self._live.applied().digest,
+                added=checked.added,
+                removed=checked.removed,
+                changed=checked.changed,
+                engine=ENGINE,
+                actor=who.actor,
+            )
+            value = msgspec.json.encode(Applied(digest=checked.digest, text=text))
+            written = await self._live.store.write(
+                Write(
+                    puts=(Put(kind="policy", key="current", value=value),),
+                    drafts=(Draft(body=event, values={"diff": checked.diff.encode()}),),
+                    blobs={checked.digest: text.encode()},
+                    raise_epoch=True,
+                )
+            )
+            self._live.refresh()
+            return msgspec.structs.replace(checked, receipt=written.seqs[0])
+
+    def _checked(self, given: Files) -> Checked:
+        new = self._live.load(given.files)
+        change = difference(self._live.applied().text, merged(given.files))
+        return Checked(
+            digest=new.digest,
+            warnings=new.warnings,
+            added=change.added,
+            removed=change.removed,
+            changed=change.changed,
+            diff=change.text,
+        )

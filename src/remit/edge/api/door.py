@@ -5,17 +5,18 @@ nothing here. Each handler reads its input strictly, runs one act and returns wh
 `{"error": {fault, message, advice}}` in one place.
 """
 
-import json
 import pwd
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from remit.canonical import parse
 from remit.catalogue import View
 from remit.edge.acts.who import Who
 from remit.edge.api.peer import PEER_UID
@@ -36,50 +37,49 @@ _STATUS: Final[dict[type[RemitError], int]] = {
 }
 
 
-class Door:
-    """Who comes in, and what is served to them. `routes` maps `(method, path)` to a handler and its input's type."""
+class Doorkeeper(Struct, frozen=True, kw_only=True):
+    """What it takes to know who comes in. `audience` is what a service's token must be for, besides its issuer's own."""
 
-    def __init__(
-        self,
-        routes: dict[tuple[str, str], tuple[Handler, Any]],
-        *,
-        view: Callable[[], View],
-        authenticator: Authenticator,
-        audience: str,
-    ) -> None:
-        self._view = view
-        self._authenticator = authenticator
-        self._audience = audience
-        self.app = Starlette(
-            routes=[
-                Route(path, self._endpoint(handler, shape), methods=[method])
-                for (method, path), (handler, shape) in routes.items()
-            ]
-        )
+    view: Callable[[], View]
+    authenticator: Authenticator
+    audience: str
 
-    def _endpoint(self, handler: Handler, shape: Any) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            try:
-                who = await self._who(request)
-                given = await _input(request, shape)
-                return _json(200, await handler(who, request, given))
-            except Denied as no:
-                return _json(403, {"error": {"fault": "Denied", "message": str(no), "advice": "", "reason": no.reason}})
-            except RemitError as e:
-                fault = {"fault": type(e).__name__, "message": e.message, "advice": e.advice}
-                return _json(_STATUS.get(type(e), 500), {"error": fault})
-
-        return endpoint
-
-    async def _who(self, request: Request) -> Who:
+    async def who(self, request: Request) -> Who:
+        """The person at the socket or the service of the token; `NotPermitted` or `Denied` otherwise."""
         uid = request.scope.get("extensions", {}).get(PEER_UID)
-        if uid is not None:
-            return person(self._view(), uid)
+        if uid is not None and "authorization" not in request.headers:
+            return person(self.view(), uid)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        principal = await self._authenticator.service(token if scheme.lower() == "bearer" else None, self._audience)
-        row = self._view().declared.services[principal.name]
+        principal = await self.authenticator.service(token if scheme.lower() == "bearer" else None, self.audience)
+        row = self.view().declared.services[principal.name]
         actor = Actor(name=principal.name, kind="service", via="token")
         return Who(actor=actor, id=principal.id, roles=frozenset(row.roles))
+
+
+def people_door(served: Mapping[tuple[str, str], tuple[Handler, Any]], keeper: Doorkeeper) -> Starlette:
+    """The door as an ASGI application. `served` maps (method, path) to a handler and its input's type."""
+    return Starlette(
+        routes=[
+            Route(path, _endpoint(handler, shape, keeper), methods=[method])
+            for (method, path), (handler, shape) in served.items()
+        ]
+    )
+
+
+def _endpoint(handler: Handler, shape: Any, keeper: Doorkeeper) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            who = await keeper.who(request)
+            given = await _input(request, shape)
+            return _json(200, await handler(who, request, given))
+        except Denied as no:
+            status = 401 if no.reason.startswith("identity.") else 403
+            return _json(status, {"error": {"fault": "Denied", "message": str(no), "advice": "", "reason": no.reason}})
+        except RemitError as e:
+            fault = {"fault": type(e).__name__, "message": e.message, "advice": e.advice}
+            return _json(_STATUS.get(type(e), 500), {"error": fault})
+
+    return endpoint
 
 
 def person(view: View, uid: int, via: str = "socket") -> Who:
@@ -99,11 +99,9 @@ async def _input(request: Request, shape: Any) -> Any:
         return None
     body = await _bounded_body(request)
     try:
-        return msgspec.convert(json.loads(body or b"{}"), shape)
+        return msgspec.convert(parse(body or b"{}", BODY_MAX), shape)
     except msgspec.ValidationError as e:
         raise CallerFault(f"the request does not fit: {e}", "see docs/reference/api.md") from e
-    except ValueError as e:
-        raise CallerFault("the request is not JSON", "send a JSON object") from e
 
 
 async def _bounded_body(request: Request) -> bytes:

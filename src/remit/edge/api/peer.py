@@ -22,7 +22,7 @@ class PeerProtocol(HttpToolsProtocol):
         super().on_message_begin()
         uid = peer_uid(self.transport.get_extra_info("socket"))
         if uid is not None:
-            self.scope["extensions"] = {PEER_UID: uid}  # type: ignore[typeddict-item]
+            self.scope["extensions"] = {PEER_UID: uid}  # type: ignore[dict-item]
 
 
 def peer_uid(sock: socket.socket | None) -> int | None:

@@ -1,26 +1,28 @@
 """What is served at the people's door: each path, the act behind it, and the shape of its input."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from msgspec import Struct
 from starlette.requests import Request
 
 from remit.edge.acts.contracts import Contracts, Pin
+from remit.edge.acts.gateway import Keeper
 from remit.edge.acts.inventory import Enrolment, Inventory, Revocation
 from remit.edge.acts.ledger import Erase, Records
 from remit.edge.acts.policies import Files, PolicySets
 from remit.edge.acts.tasks import Given, Tasks
-from remit.edge.acts.who import Who, may
+from remit.edge.acts.who import Who
 from remit.edge.api.door import Handler
 from remit.errors import CallerFault
 from remit.identity.facts import Authenticator
-from remit.task import Move, TaskSpec
+from remit.task import Move, Task, TaskSpec
 
 _MOVES = ("suspend", "resume", "renew", "complete", "revoke")
 
 
 class Acts(Struct, frozen=True, kw_only=True):
-    """Everything the door can do. `step_token` mints a token for (agent, task)."""
+    """Everything the door can do. `step_token` mints a short token of a task's agent for that task."""
 
     tasks: Tasks
     contracts: Contracts
@@ -28,8 +30,8 @@ class Acts(Struct, frozen=True, kw_only=True):
     policies: PolicySets
     records: Records
     authenticator: Authenticator
-    step_token: Any
-    status: Any
+    keeper: Keeper
+    step_token: Callable[[Task], str]
 
 
 class OpenTask(TaskSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,8 +45,7 @@ def routes(acts: Acts) -> dict[tuple[str, str], tuple[Handler, Any]]:
     """`(method, path)` to handler and input type."""
 
     async def status(who: Who, request: Request, given: None) -> Any:
-        may(who, "inventory.see")
-        return acts.status()
+        return acts.keeper.status(who)
 
     async def open_task(who: Who, request: Request, given: OpenTask) -> Any:
         subject = await acts.authenticator.subject(given.subject_token) if given.subject_token else None
