@@ -174,6 +174,8 @@ ATTACKS: dict[str, tuple[str, Reason]] = {
     "expired": (local(iat=NOW - 600, exp=NOW - CLOCK_SKEW_S), EXPIRED),
     "not valid yet": (local(nbf=NOW + CLOCK_SKEW_S + 1), INVALID),
     "issued in the future": (local(iat=NOW + CLOCK_SKEW_S + 1, exp=NOW + 300), INVALID),
+    "issued in the future, valid from now": (local(iat=NOW + CLOCK_SKEW_S + 1, nbf=NOW, exp=NOW + 300), INVALID),
+    "a local JWT-SVID without issuer": (local(iss=GONE), INVALID),
     "lives too long": (local(exp=NOW + 601), INVALID),
     "lives too long, counted from iat": (local(iat=NOW - 500, exp=NOW + 200), INVALID),
     "lives too long for its issuer": (oidc(exp=NOW + 3601), INVALID),

@@ -45,8 +45,7 @@ class Issuers(Struct, frozen=True, kw_only=True):
     def _by_trust_domain(self, subject: str) -> Issuer | None:
         if not subject.startswith("spiffe://"):
             return None
-        found = self.workloads.get(trust_domain_id(spiffe_id(subject).trust_domain))
-        return found if found is not None and found.kind == "spiffe" else None
+        return self.workloads.get(trust_domain_id(spiffe_id(subject).trust_domain))
 
 
 def issuers_of(declared: Declared) -> Issuers:
