@@ -19,7 +19,7 @@ from msgspec import json
 from remit.canonical import digest
 from remit.errors import CallerFault
 from remit.limits import CONTRACT_BYTES_MAX, SCHEMAS_COMPILED_MAX
-from remit.schema.places import deepest, names_members, open_in, settles
+from remit.schema.places import deepest, open_in, settles, speaks_of_members
 from remit.schema.walk import Document, escaped
 
 _WORLD: Final = "remit:world"
@@ -88,7 +88,7 @@ def _compile(schema: Any) -> Compiled:
             part.node.pop(_WORLD, None)
             if settles(document, part):
                 part.node[_WORLD] = "settled"
-            elif names_members(document.tree(part)):
+            elif speaks_of_members(document, document.tree(part)):
                 part.node[_WORLD] = "closed"
     return Compiled(_validator(document.root.node), depth, places)
 

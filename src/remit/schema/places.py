@@ -1,7 +1,7 @@
 """Where a schema's world is closed, where it is open, and how much work it can cause.
 
-A place is *closed* when anything that speaks of it names members (`properties`, `patternProperties`); the arguments
-themselves always are. It is *open* when the schema says so (`additionalProperties` or `unevaluatedProperties` other
+A place is *closed* when anything in its schema speaks of members (`properties` and its like); the arguments themselves
+always are. It is *open* when the schema says so (`additionalProperties` or `unevaluatedProperties` other
 than false, a pattern of names), or when it may hold objects or arrays and nothing is said about what is in them.
 """
 
@@ -11,8 +11,7 @@ from typing import Any, Final
 from remit.limits import DEPTH_MAX, SCHEMA_WORK_MAX
 from remit.schema.walk import Document, Part
 
-_NAMED: Final = ("properties", "patternProperties")
-_ELEMENTS: Final = ("items", "additionalItems", "unevaluatedItems")
+_NAMED: Final = frozenset({"properties", "patternProperties"})
 _ALL: Final = frozenset({"null", "boolean", "number", "integer", "string", "array", "object"})
 
 
@@ -37,9 +36,9 @@ def open_in(document: Document) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def names_members(tree: tuple[Part, ...]) -> bool:
-    """Whether anything in it names members of an object."""
-    return any(keyword in part.node for part in _objects(tree) for keyword in _NAMED)
+def speaks_of_members(document: Document, tree: tuple[Part, ...]) -> bool:
+    """Whether anything in it names members of an object, or says something about those it does not name."""
+    return any(not (_NAMED | document.others).isdisjoint(part.node) for part in _objects(tree))
 
 
 def settles(document: Document, part: Part) -> bool:
@@ -96,17 +95,17 @@ def _may_hold_anything(document: Document, place: Part, tree: tuple[Part, ...]) 
     if place is document.root:
         return False
     kinds = _kinds(document, place)
-    spoken = {keyword for part in _objects(tree) for keyword in part.node}
-    silent = spoken.isdisjoint(_NAMED) and spoken.isdisjoint(document.others)
-    return ("object" in kinds and silent) or ("array" in kinds and not _says_elements(tree))
+    return ("object" in kinds and not speaks_of_members(document, tree)) or (
+        "array" in kinds and not _speaks_of_elements(document, tree)
+    )
 
 
-def _says_elements(tree: tuple[Part, ...]) -> bool:
-    # `items` as a list (up to 2019-09) leaves the rest open, as `prefixItems` does.
+def _speaks_of_elements(document: Document, tree: tuple[Part, ...]) -> bool:
     return any(
-        keyword in part.node and not isinstance(part.node[keyword], list)
+        # `items` as a list (up to 2019-09) leaves the rest to `additionalItems`, as `prefixItems` does to `items`.
+        ("additionalItems" in part.node if isinstance(part.node.get("items"), list) else "items" in part.node)
+        or ("unevaluatedItems" in part.node and not document.legacy)
         for part in _objects(tree)
-        for keyword in _ELEMENTS
     )
 
 

@@ -21,6 +21,8 @@ _MEMBERS: Final = frozenset({"properties", "patternProperties", "additionalPrope
 _ELEMENTS: Final = frozenset({"items", "prefixItems", "additionalItems", "unevaluatedItems"})
 _CHILD: Final = _MEMBERS | _ELEMENTS
 _APART: Final = frozenset({"$defs", "definitions", "not", "contains", "propertyNames", "contentSchema"})
+_KNOWN: Final = _IN_PLACE | _CHILD | _APART
+_SINCE_2019: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "prefixItems", "dependentSchemas"})
 _MAPS: Final = frozenset(
     {"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"}
 )
@@ -54,8 +56,9 @@ class Document:
         if dialect not in LEGACY | MODERN:
             raise CallerFault(f"the schema is written in `{dialect[:120]}`, which is not a known draft")
         self.root = Part("", root)
-        self._legacy = dialect in LEGACY
-        self.others = frozenset({"additionalProperties"} if self._legacy else _MEMBERS - _MAPS)
+        self.legacy = dialect in LEGACY
+        self._keywords = _KNOWN - _SINCE_2019 if self.legacy else _KNOWN
+        self.others = frozenset({"additionalProperties"} if self.legacy else _MEMBERS - _MAPS)
         self._unread = _UNREAD | {"id" if dialect.endswith("draft-04/schema") else "$id"}
 
     def parts(self, of: Part) -> Iterator[Part]:
@@ -64,10 +67,10 @@ class Document:
             return
         if "$ref" in of.node:
             yield self._target(of.node["$ref"])
-            if self._legacy:  # up to draft 7, what stands beside `$ref` is ignored
+            if self.legacy:  # up to draft 7, what stands beside `$ref` is ignored
                 return
         for keyword, value in of.node.items():
-            if keyword in _IN_PLACE or keyword in _CHILD or keyword in _APART:
+            if keyword in self._keywords:
                 yield from _below(of.pointer, keyword, value)
 
     def tree(self, of: Part, *, negated: bool = False) -> tuple[Part, ...]:
