@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from remit.edge.cli import main
+from remit.edge.cli.init import catalogue_text
 from tests.cli.simulated import SimulatedDoor
 
 
@@ -36,13 +37,13 @@ def _no_home_of_the_person(monkeypatch):
 def home(tmp_path) -> Path:
     root = tmp_path / "home"
     root.mkdir()
-    (root / "remit.yaml").write_text("version: 1\n")
+    (root / "remit.yaml").write_text(catalogue_text("ana"))
     return root
 
 
 @pytest.fixture
 def door(home) -> Iterator[SimulatedDoor]:
-    made = SimulatedDoor(home / "state" / "door.sock")
+    made = SimulatedDoor(home / "door.sock")
     yield made
     made.close()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from remit.edge.cli.door import Door, segment
-from remit.edge.cli.files import read_json
+from remit.edge.cli.files import read_json, read_text
 from remit.edge.cli.home import existing
 from remit.edge.cli.output import Screen, table, visible
 from remit.edge.cli.parser import Parser
@@ -38,7 +38,9 @@ def _declare_enroll(parser: Parser) -> None:
     _named(parser)
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--out", type=Path, metavar="FILE", help="where the profile goes; else agents/NAME.json")
-    either.add_argument("--public-key", type=Path, metavar="FILE", help="a public JWK made elsewhere; no profile is written")
+    either.add_argument(
+        "--public-key", type=Path, metavar="FILE", help="a public JWK made elsewhere; no profile is written"
+    )
 
 
 def _declare_revoke(parser: Parser) -> None:
@@ -89,16 +91,21 @@ def _enroll(options: Namespace, screen: Screen) -> None:
         answer = door.post(f"/v1/agents/{segment(name)}/enroll", {"jwk": read_json(options.public_key)})
         screen.answer(answer, (_enrolled(name, answer),))
         return
+    from remit.catalogue import load
     from remit.edge.cli.profile import make, save
 
     file = options.out or home.profile(name)
     if file.exists():
         raise CallerFault(f"`{file}` exists already", "keys are never overwritten; choose another file with --out")
-    status = door.get("/v1/status")
-    profile = make(name, url=status["url"], trust_domain=status["trust_domain"])
+    declared = load(read_text(home.catalogue), str(home.catalogue))
+    profile = make(name, url=door.get("/v1/status")["url"], trust_domain=declared.trust_domain)
     answer = door.post(f"/v1/agents/{segment(name)}/enroll", {"jwk": profile.public()})
     save(profile, file)
-    lines = (_enrolled(name, answer), f"its profile is {file}", f"connect it with: remit connect --agent {visible(name)}")
+    lines = (
+        _enrolled(name, answer),
+        f"its profile is {file}",
+        f"connect it with: remit connect --agent {visible(name)}",
+    )
     screen.answer({**answer, "profile": str(file)}, lines)
 
 

@@ -61,7 +61,7 @@ class Door:
             status, answer = _offline(self._home, method, path=path, body=body)
         except (OSError, http.client.HTTPException) as e:
             raise UpstreamFault(f"the gateway did not answer: {e}", "`remit doctor` looks at it", sent=True) from e
-        return _checked(status, answer)
+        return checked(status, answer)
 
 
 def segment(name: str) -> str:
@@ -106,19 +106,21 @@ def _offline(home: Home, method: str, *, path: str, body: bytes | None) -> tuple
     return ask(home, method, path=path, body=body)
 
 
-def _checked(status: int, answer: bytes) -> Any:
+def checked(status: int, answer: bytes) -> Any:
+    """The value of an answer; an error comes back as the exception it was."""
     try:
         value = json.loads(answer)
     except ValueError:
-        raise UpstreamFault(f"the gateway answered {status} and no JSON", "`remit doctor` looks at it", sent=True) from None
+        raise UpstreamFault(
+            f"the gateway answered {status} and no JSON", "`remit doctor` looks at it", sent=True
+        ) from None
     if status < http.client.BAD_REQUEST:
         return value
     told = value.get("error", {}) if isinstance(value, dict) else {}
-    raise fault(told.get("fault", ""), told.get("message", f"status {status}"), told)
+    raise _fault(told.get("fault", ""), told.get("message", f"status {status}"), told=told)
 
 
-def fault(kind: str, message: str, told: Mapping[str, Any]) -> RemitError:
-    """The exception an error of the door was."""
+def _fault(kind: str, message: str, *, told: Mapping[str, Any]) -> RemitError:
     advice = told.get("advice") or ""
     match kind:
         case "Denied":

@@ -38,8 +38,8 @@ class Home(NamedTuple):
 
     @property
     def socket(self) -> Path:
-        """The people's door."""
-        return self.state / "door.sock"
+        """The people's door: beside the catalogue, where people who may not read the state can knock."""
+        return self.root / "door.sock"
 
     @property
     def checkpoints(self) -> Path:

@@ -56,12 +56,16 @@ def _declare_explain(parser: Parser) -> None:
 
 
 def _directory(parser: Parser) -> None:
-    parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="where the *.cedar files are; else policy/")
+    parser.add_argument(
+        "directory", nargs="?", type=Path, metavar="DIR", help="where the *.cedar files are; else policy/"
+    )
 
 
 def _check(options: Namespace, screen: Screen) -> None:
     answer = Door(existing(options.home)).post("/v1/policy/check", _files(options))
-    screen.answer(answer, (*_changes(answer, screen), *_warnings(answer, screen), "the set is valid; nothing was changed"))
+    screen.answer(
+        answer, (*_changes(answer, screen), *_warnings(answer, screen), "the set is valid; nothing was changed")
+    )
 
 
 def _apply(options: Namespace, screen: Screen) -> None:

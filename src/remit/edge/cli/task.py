@@ -76,7 +76,9 @@ def _declare_show(parser: Parser) -> None:
 
 def _declare_move(parser: Parser, move: str) -> None:
     summary, more = _MOVES[move]
-    example = f"remit task {move} TASK" + {"renew": " --minutes 60", "revoke": ' --reason "wrong repository"'}.get(move, "")
+    example = f"remit task {move} TASK" + {"renew": " --minutes 60", "revoke": ' --reason "wrong repository"'}.get(
+        move, ""
+    )
     parser.leaf(_move, f"{summary.capitalize()}. {more}", (example,))
     parser.set_defaults(move=move)
     parser.add_argument("task", metavar="TASK", help="the task's id")
@@ -119,7 +121,14 @@ def _list(options: Namespace, screen: Screen) -> None:
     now = now_ms()
     tasks = sorted(answer["tasks"], key=lambda task: task["opened_at"], reverse=True)
     rows = [
-        (task["id"], task["agent"], task["purpose"], task.get("state", "open"), task["requester"]["id"], _until(task, now))
+        (
+            task["id"],
+            task["agent"],
+            task["purpose"],
+            task.get("state", "open"),
+            task["requester"]["id"],
+            _until(task, now),
+        )
         for task in tasks
     ]
     lines = table(("task", "agent", "purpose", "state", "requester", "expires"), rows)
