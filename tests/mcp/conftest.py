@@ -60,6 +60,10 @@ def modern(method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": meta, **(params or {})}}
 
 
+def legacy(method: str, params: dict[str, Any] | None = None) -> bytes:
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}})
+
+
 def headers_for(message: dict[str, Any]) -> dict[str, str]:
     """The headers a conforming modern client sends with a message."""
     headers = plain() | {"MCP-Protocol-Version": MODERN, "Mcp-Method": message["method"]}

@@ -127,7 +127,7 @@ async def test_leaving_abandons_what_still_runs(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "code"),
+    "line, code",
     [
         (b"{", -32700),
         (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600),
@@ -211,7 +211,7 @@ async def test_an_answer_is_written_on_one_line(other_gateway: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("/redirect", "HTTP status 307"), ("/none", "HTTP status 502"), ("/cut", "cannot be reached")]
+    "path, words", [("/redirect", "HTTP status 307"), ("/none", "HTTP status 502"), ("/cut", "cannot be reached")]
 )
 async def test_an_answer_that_is_none_is_an_error(other_gateway: str, path: str, words: str) -> None:
     desktop = Desktop(at(other_gateway + path))

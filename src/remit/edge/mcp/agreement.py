@@ -21,7 +21,7 @@ _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=\Z", re.DOTALL)
 _PLAIN: Final = re.compile(r"[ -~]*\Z")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _DECIMAL: Final = re.compile(r"(-?[0-9]{1,20})(?:\.0{1,20})?\Z")
-_MIRRORABLE: Final = frozenset({"string", "integer", "boolean"})
+_MIRRORABLE: Final = ("string", "integer", "boolean")
 _ABSENT: Final = object()
 
 

@@ -37,7 +37,7 @@ class Serving:
 
     async def stop(self) -> None:
         """Accept nothing more, let what runs end within the grace period, return when all is closed."""
-        self._server.should_exit = True
+        self._server.stopping.set()
         await self._task
 
     async def wait(self) -> None:
@@ -48,13 +48,9 @@ class Serving:
 def listener(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 lets the system choose, so that the public URL is known before the door is made."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as e:
         raise CallerFault(f"cannot listen on `{host}:{port}`", "choose another address with `listen`") from e
-    return sock
 
 
 async def serve(
@@ -99,6 +95,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        # uvicorn's own wakes ten times a second for a Date header and a request limit, neither of which is used.
+        await self.stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,0 +1,121 @@
+"""The server under the door: what a slow, huge or vanishing client gets, on raw sockets."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from remit.edge.mcp import exchange, listener, serve, server
+from remit.errors import CallerFault
+from remit.limits import BODY_BYTES_MAX
+from tests.mcp.conftest import Door, headers_for, modern
+
+HEADERS = headers_for(modern("tools/list"))
+
+
+async def raw(door: Door, sent: bytes) -> bytes:
+    """Everything the server says to these bytes until it hangs up."""
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def head(*lines: str, **changed: str) -> bytes:
+    headers = {"Host": "127.0.0.1", **HEADERS, **changed}
+    text = "\r\n".join(["POST /mcp/notes HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), *lines])
+    return text.encode() + b"\r\n\r\n"
+
+
+@pytest.mark.holds("INPUT-SIZE")
+async def test_a_body_that_says_it_is_too_large_is_not_read(door: Door) -> None:
+    answer = await raw(door, head(f"Content-Length: {BODY_BYTES_MAX + 1}"))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.holds("INPUT-SIZE")
+async def test_a_body_that_grows_too_large_is_cut_off(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BODY_BYTES_MAX", 100)
+    answer = await raw(door, head("Transfer-Encoding: chunked") + (b"40\r\n" + b"x" * 64 + b"\r\n") * 2)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert door.backend.counted == {"call.too_large": 1}
+
+
+@pytest.mark.parametrize("length", ["-1", "+1", "1e9", "0x10", "9" * 40])
+async def test_a_strange_length_is_refused(door: Door, length: str) -> None:
+    answer = await raw(door, head(f"Content-Length: {length}", "Connection: close"))
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 "))
+
+
+async def test_two_framings_are_refused(door: Door) -> None:
+    answer = await raw(door, head("Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_host_that_stands_twice_is_refused(door: Door) -> None:
+    answer = await raw(door, head("Host: 127.0.0.1", "Content-Length: 0", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_body_that_does_not_come_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BODY_S", 0.05)
+    answer = await raw(door, head("Content-Length: 10") + b"{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /mcp", b"\r\n", head("Content-Length: 0").replace(b"\r\n\r\n", b"\r\n")])
+async def test_headers_that_do_not_come_are_given_up(door: Door, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADERS_S", 0.05)
+    assert await raw(door, sent) == b""
+
+
+async def test_a_client_that_leaves_before_its_body_is_whole_is_no_error(door: Door) -> None:
+    port = int(door.url.rpartition(":")[2])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head("Content-Length: 10") + b"{")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert (await door.modern("tools/list"))[0] == 200
+    assert not door.backend.counted
+
+
+async def test_a_client_that_leaves_cancels_its_call(door: Door) -> None:
+    body = msgspec.json.encode(modern("tools/call", {"name": "slow"}))
+    headers = headers_for(modern("tools/call", {"name": "slow"}))
+    call = asyncio.create_task(door.send(body, headers))
+    await asyncio.wait_for(door.backend.running.wait(), 10)
+    call.cancel()
+    await asyncio.wait_for(door.backend.cancelled.wait(), 10)
+
+
+async def test_an_address_in_use_is_told_plainly(door: Door) -> None:
+    port = int(door.url.rpartition(":")[2])
+    with pytest.raises(CallerFault, match="cannot listen"):
+        listener("127.0.0.1", port)
+
+
+async def test_stopping_lets_a_running_request_end() -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        entered.set()
+        await leave.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    serving = await serve(app, listener("127.0.0.1", 0))
+    reader, writer = await asyncio.open_connection(serving.host, serving.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await entered.wait()
+    stopping = asyncio.create_task(serving.stop())
+    leave.set()
+    assert (await reader.read()).startswith(b"HTTP/1.1 204 ")
+    await stopping
+    await serving.wait()
+    writer.close()
