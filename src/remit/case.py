@@ -137,7 +137,7 @@ class Case:
             asked=self.asked(),
             task=self.task.id,
             epoch=self.epoch,
-            counters=reservations(self.task, self.call.target, self.classified),
+            counters=reservations(self.task, self.call.target, classified=self.classified),
             expect_counters=self.counters if self.decision.reads_history else {},
             values=self.values(),
             hash_only=self.hash_only(),

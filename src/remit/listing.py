@@ -62,11 +62,9 @@ def _usable(tool: Tool, kind: ContractKind, *, case: Case, world: World) -> bool
     contract = tool.contract
     if contract.kind != kind or tool.quarantined is not None:
         return False
-    return world.policies().reaches(case.principal.name, action_of(contract), contract.connector)
+    return world.policies().reaches(case.principal.name, action_of(contract), connector_name=contract.connector)
 
 
 def action_of(contract: Contract) -> str:
     """What policy calls a contract's calls: its target, and one action for all resources of a connector."""
     return contract.target if contract.kind in ("tool", "prompt") else f"{contract.connector}/resource:*"
-
-

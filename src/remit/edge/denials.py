@@ -48,7 +48,7 @@ class Recorder:
             known.last = now
             return known.name
         if known is not None or len(self._kinds) >= _KINDS_MAX:
-            self.flush(everything=known is None)
+            self._write_out(everything=known is None)
         written = await self._store.write(Write(drafts=(draft,)))
         name = str(written.seqs[0])
         self._kinds[kind] = _Repeats(draft, name, now)
@@ -59,8 +59,15 @@ class Recorder:
             self._noise_since = self._now()
         self._noise[reason] = self._noise.get(reason, 0) + 1
 
-    def flush(self, *, everything: bool = False) -> None:
-        """Write out what is due; `everything` does not wait for windows to end."""
+    async def flush(self) -> None:
+        """Write out what is due."""
+        self._write_out(everything=False)
+
+    async def close(self) -> None:
+        """Write out everything."""
+        self._write_out(everything=True)
+
+    def _write_out(self, *, everything: bool) -> None:
         now = self._now()
         due = [kind for kind, seen in self._kinds.items() if everything or now - seen.first >= DENIAL_WINDOW_MS]
         drafts = [_counted(self._kinds.pop(kind)) for kind in due]

@@ -1,0 +1,264 @@
+"""The composition root: the only module that names concrete drivers.
+
+`open_gateway` puts a gateway together from a home directory, under the store's lock; `run` serves both doors until it is
+told to stop; `offline` is the people's door alone, in the caller's process. Nothing here decides anything about a call.
+"""
+
+import asyncio
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from remit import __version__
+from remit.canonical import digest
+from remit.catalogue import load
+from remit.catalogue.model import Gateway as GatewayRow
+from remit.edge.acts.contracts import Contracts
+from remit.edge.acts.gateway import Keeper, recover
+from remit.edge.acts.inventory import Inventory
+from remit.edge.acts.ledger import Records
+from remit.edge.acts.live import Live
+from remit.edge.acts.policies import PolicySets
+from remit.edge.acts.tasks import Tasks
+from remit.edge.api.door import Doorkeeper, people_door
+from remit.edge.api.routes import Acts, routes
+from remit.edge.api.server import PeopleServer, serve_people, unix_listener
+from remit.edge.cli.home import Home
+from remit.edge.denials import Recorder
+from remit.edge.keys.authenticator import Standing, TokenAuthenticator
+from remit.edge.keys.domain import Domain
+from remit.edge.keys.fetch import Fetcher
+from remit.edge.keys.files import TokenKey, load_key
+from remit.edge.keys.jwks import KeyDirectory
+from remit.edge.keys.signing import load_signer
+from remit.edge.limiter import Limiter
+from remit.edge.mcp.backend import DoorSettings
+from remit.edge.mcp.door import agents_door
+from remit.edge.mcp.governed import Governed
+from remit.edge.mcp.server import Serving, Tls, listener, serve
+from remit.edge.recent import Recent
+from remit.edge.routine import Routine
+from remit.edge.store.sequencer import Sequencer
+from remit.edge.store.sqlite import open_sqlite
+from remit.edge.upstream.sessions import Known, Sessions
+from remit.errors import ConfigFault
+from remit.identity.resource import authorization_servers, site_of
+from remit.limits import CONTRACT_CHECK_S
+from remit.world import World
+
+_FLUSH_S: Final = 1.0
+_EXPIRE_S: Final = 5.0
+
+
+def now_ms() -> int:
+    """The machine's clock, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """An unguessable id: 80 random bits."""
+    return secrets.token_hex(10)
+
+
+class Alarms:
+    """Passes on what the store has to say; what it says before anybody listens is kept."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[str, str]] = []
+        self._hears: Callable[[str, str], None] | None = None
+
+    def __call__(self, name: str, detail: str) -> None:
+        if self._hears is None:
+            self._kept.append((name, detail))
+        else:
+            self._hears(name, detail)
+
+    def heard_by(self, hears: Callable[[str, str], None]) -> None:
+        """From now on `hears` is told, and now what was kept."""
+        self._hears = hears
+        for name, detail in self._kept:
+            hears(name, detail)
+
+
+class Gateway(Struct, frozen=True, kw_only=True):
+    """A gateway put together: what is in force, what may be done, and the two doors as ASGI applications."""
+
+    home: Home
+    url: str
+    live: Live
+    acts: Acts
+    keeper: Keeper
+    recorder: Recorder
+    agents: Any
+    people: Any
+    closing: tuple[Callable[[], Awaitable[None]], ...]
+
+
+@asynccontextmanager
+async def open_gateway(root: Path) -> AsyncIterator[Gateway]:
+    """A gateway over the home at `root`, holding its store's lock; closed on exit. Raises `ConfigFault`, `StoreFault`.
+
+    Calls that a crash cut off between intent and outcome are closed as unknown before anything else happens.
+    """
+    home = Home(root)
+    signer, token_key = load_signer(home.keys / "ledger.key"), load_key(home.keys / "tokens.key")
+    text = _text(home.catalogue)
+    alarms = Alarms()
+    store = await open_sqlite(
+        home.database,
+        signer=signer,
+        now=now_ms,
+        salts=lambda: secrets.token_bytes(16),
+        on_alarm=alarms,
+    )
+    try:
+        await recover(store, store.open_intents())
+        gateway = _assembled(home, text, store=store, token_key=token_key)
+        alarms.heard_by(gateway.keeper.alarm)
+        try:
+            yield gateway
+        finally:
+            for close in gateway.closing:
+                await close()
+    finally:
+        await store.close()
+
+
+async def run(root: Path, *, ready: Callable[[Gateway], None], develop: bool = False) -> None:
+    """Serve both doors until SIGTERM or SIGINT. `ready` is called once both accept connections."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with serving(root) as gateway:
+        ready(gateway)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def offline(root: Path) -> AsyncIterator[Any]:
+    """The people's door as an ASGI application, in this process, holding the store's lock meanwhile."""
+    async with open_gateway(root) as gateway:
+        yield gateway.people
+
+
+@asynccontextmanager
+async def serving(root: Path) -> AsyncIterator[Gateway]:
+    """A gateway with both doors open and its routines running; its start and orderly stop are on record."""
+    async with open_gateway(root) as gateway, AsyncExitStack() as running:
+        await gateway.keeper.started()
+        running.push_async_callback(gateway.keeper.stopped)
+        routine = Routine()
+        running.push_async_callback(routine.stop)
+        routine.every(CONTRACT_CHECK_S, gateway.keeper.look)
+        routine.every(_FLUSH_S, gateway.recorder.flush)
+        routine.every(_EXPIRE_S, gateway.acts.tasks.expire)
+        for server in await _doors(gateway):
+            running.push_async_callback(server.stop)
+        yield gateway
+
+
+async def _doors(gateway: Gateway) -> list[Serving | PeopleServer]:
+    row, home = gateway.live.view().declared.gateway, gateway.home
+    tls = Tls(home.root / row.tls_cert, home.root / row.tls_key) if row.tls_cert and row.tls_key else None
+    opened: list[Serving | PeopleServer] = [
+        await serve(gateway.agents, listener(*_address(row.listen)), tls=tls),
+        await serve_people(gateway.people, unix_listener(home.socket)),
+    ]
+    if row.people is not None:
+        opened.append(await serve(gateway.people, listener(*_address(row.people)), tls=tls))
+    return opened
+
+
+def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey) -> Gateway:
+    declared = load(text, str(home.catalogue))
+    live = Live(store, declared, digest(text.encode()))
+    url = _url(declared.gateway)
+    contracts = Contracts(live)
+    upstreams = Sessions(_known(live), contracts.observe, logs=home.state / "logs")
+    tasks = Tasks(live, upstreams, now=now_ms, new_id=new_id)
+    keeper = Keeper(live, upstreams, url=url, text=text)
+    fetcher = Fetcher(home.root)
+    authenticator = TokenAuthenticator(
+        Standing(view=live.view, epoch=store.epoch, now_ms=now_ms),
+        KeyDirectory(fetcher, now_ms),
+        {token_key.public.kid: token_key.public},
+    )
+    recorder = Recorder(store, now_ms)
+    world = World(
+        store=store,
+        authenticator=authenticator,
+        upstreams=upstreams,
+        admission=Limiter(),
+        tasks=tasks,
+        denials=recorder,
+        view=live.view,
+        policies=live.policies,
+        recent=Recent(),
+        now=now_ms,
+        new_id=new_id,
+    )
+    domain = Domain(token_key, live.view, url=url, now_ms=now_ms)
+    acts = Acts(
+        tasks=tasks,
+        contracts=contracts,
+        inventory=Inventory(live, upstreams, now_ms),
+        policies=PolicySets(live),
+        records=Records(store),
+        authenticator=authenticator,
+        keeper=keeper,
+        step_token=domain.step_token,
+    )
+    settings = DoorSettings(
+        public_url=url,
+        version=__version__,
+        site=site_of(declared.gateway),
+        authorization_servers=authorization_servers(declared),
+    )
+    return Gateway(
+        home=home,
+        url=url,
+        live=live,
+        acts=acts,
+        keeper=keeper,
+        recorder=recorder,
+        agents=agents_door(Governed(world, domain.jwks), settings),
+        people=people_door(routes(acts), Doorkeeper(view=live.view, authenticator=authenticator, audience=f"{url}/v1")),
+        closing=(upstreams.close, fetcher.close, recorder.close),
+    )
+
+
+def _known(live: Live) -> Known:
+    """What sessions with tool servers ask of what is in force."""
+
+    def pinned_server(connector: str) -> str | None:
+        pinned = live.view().servers.get(connector)
+        return None if pinned is None else pinned.digest
+
+    return Known(
+        connector=lambda name: live.view().connector(name),
+        pinned_server=pinned_server,
+        processes=lambda agent: live.view().agent(agent).limits.processes,
+    )
+
+
+def _url(row: GatewayRow) -> str:
+    scheme = "https" if row.tls_cert else "http"
+    return row.public_url or f"{scheme}://{row.listen}"
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigFault(f"`{path}` cannot be read", "`remit init` makes one") from e
