@@ -51,7 +51,7 @@ class Policies:
     `text` reads back as the same set, whatever files it came from; `digest` is its SHA-256.
     """
 
-    def __init__(self, policies: tuple[Policy, ...], known: Known, warnings: tuple[str, ...] = ()) -> None:
+    def __init__(self, policies: tuple[Policy, ...], known: Known, *, warnings: tuple[str, ...] = ()) -> None:
         self._index = Index(policies)
         self._actions = {
             shape.name: _Action(shape.tiers, typed(shape.schema), arguments_type(shape)) for shape in known.actions
@@ -72,7 +72,7 @@ class Policies:
                 verdict=Verdict.DENY, policies=(), policy_set=self.digest, basis=digest(b""), errors=(unknown,)
             )
         ground = self._ground(request, action)
-        answer = evaluated(ground, request, context_of(request, action.record))
+        answer = evaluated(ground, request, context=context_of(request, action.record))
         return Decision(
             verdict=answer.verdict,
             policies=answer.policies,
@@ -83,32 +83,34 @@ class Policies:
             reads_history=ground.slice.reads_history,
         )
 
-    def reaches(self, agent_name: str, action: str, connector_name: str) -> bool:
+    def reaches(self, agent_name: str, action: str, *, connector_name: str) -> bool:
         """Whether some permit's scope fits the agent, the action in a tier it can have, and the connector."""
         found = self._actions.get(action)
         return found is not None and any(
             policy.tree.effect == "permit"
             for tier in found.tiers
-            for policy in self._index.matching(agent_name, action, tier, connector_name)
+            for policy in self._index.matching(agent_name, connector_name, action=action, tier=tier)
         )
 
     def considered(self, request: Request) -> tuple[Policy, ...]:
         """The policies whose scope fits a request, sorted by id."""
-        return self._index.matching(request.agent_name, request.action, request.tier, request.connector_name)
+        return self._index.matching(
+            request.agent_name, request.connector_name, action=request.action, tier=request.tier
+        )
 
     def _ground(self, request: Request, action: _Action) -> Ground:
         who = (request.agent_name, request.agent, request.connector_name, request.connector)
         key = (*who, request.action, request.tier, request.rows)
         found = self._grounds.get(key)
         if found is None:
-            found = Ground.of(request, self.considered(request), action.type)
+            found = Ground.of(request, self.considered(request), arguments_type=action.type)
             while len(self._grounds) >= POLICY_SLICES_MAX:
                 del self._grounds[next(iter(self._grounds))]
             self._grounds[key] = found
         return found
 
 
-def evaluated(ground: Ground, request: Request, context: dict[str, Any]) -> Answer:
+def evaluated(ground: Ground, request: Request, *, context: dict[str, Any]) -> Answer:
     """What the slice says of a whole context, with approvals added to the fixed point."""
     context = pruned(context, ground.slice.paths)
     approvals: frozenset[str] = frozenset()

@@ -4,7 +4,6 @@ Only what stands here reaches the engine. Names and facts are plain strings and 
 read as its own (`__extn` for decimals) are written by `typed`, never taken from an argument.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import cedarpy
@@ -14,11 +13,11 @@ from remit.policy.model import Request
 from remit.policy.typed import RecordOf, projected
 
 
-def context_of(request: Request, record: RecordOf, approvals: Sequence[str] = ()) -> dict[str, Any]:
-    """The whole context of a request whose arguments are typed by `record`."""
+def context_of(request: Request, record: RecordOf) -> dict[str, Any]:
+    """The whole context of a request whose arguments are typed by `record`, nothing approved."""
     args, untyped = projected(record, request.args)
     facts: dict[str, Any] = msgspec.to_builtins(request.facts)
-    return {**facts, "args": args, "untyped": untyped, "approvals": list(approvals)}
+    return {**facts, "args": args, "untyped": untyped, "approvals": []}
 
 
 def attributes_of(request: Request) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,9 @@ def explain(*, facts: bytes, arguments: bytes, contract: bytes, text: str) -> Ex
     found = policies({"policy": text})
     inside = Policies(found, Known(actions=(shape,)))
     decision = inside.decide(request)
-    told = {policy.id: _explained(policy, request, shape) for policy in inside.considered(request)}
+    context = context_of(request, typed(shape.schema))
+    variables = {**attributes_of(request), "action": f"{request.action} ({request.tier})", "context": context}
+    told = {policy.id: _explained(policy, variables) for policy in inside.considered(request)}
     return Explanation(
         decision=decision,
         determining=tuple(told[name] for name in decision.policies),
@@ -45,9 +47,7 @@ def explain(*, facts: bytes, arguments: bytes, contract: bytes, text: str) -> Ex
     )
 
 
-def _explained(policy: Policy, request: Request, shape: ActionShape) -> Explained:
-    context = context_of(request, typed(shape.schema))
-    variables = {**attributes_of(request), "action": f"{request.action} ({request.tier})", "context": context}
+def _explained(policy: Policy, variables: dict[str, Any]) -> Explained:
     values = {".".join(path): _at(variables, path) for path in sorted(policy.reads)}
     there = {path: value for path, value in values.items() if value is not None}
     return Explained(id=policy.id, effect=policy.tree.effect, text=policy.text, facts=there)

@@ -53,7 +53,7 @@ class Ground(NamedTuple):
     basis: str
 
     @classmethod
-    def of(cls, request: Request, policies: tuple[Policy, ...], arguments_type: bytes) -> "Ground":
+    def of(cls, request: Request, policies: tuple[Policy, ...], *, arguments_type: bytes) -> "Ground":
         """The ground of a request, given the policies whose scope fits it and the type of the action's arguments."""
         basis = {
             "engine": ENGINE,

@@ -30,7 +30,7 @@ class Index:
             for key in keys:
                 self._buckets.setdefault(key, []).append(policy)
 
-    def matching(self, agent: str, action: str, tier: str, connector: str) -> tuple[Policy, ...]:
+    def matching(self, agent: str, connector: str, *, action: str, tier: str) -> tuple[Policy, ...]:
         """Every policy whose scope fits a call, sorted by id. Names are compared exactly."""
         groups = (_ANY, ("eq", action), ("in", action), ("in", tier))
         found = {

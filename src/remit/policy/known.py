@@ -20,22 +20,20 @@ def known(view: View) -> Known:
     declared = view.declared
     pinned = [tool for tool in view.callables.values() if tool.quarantined != tool.contract.digest]
     actions = [
-        shape(tool.contract.connector, tool.contract.kind, tool.contract.name, tool.contract.body, tool.row)
+        _shape(tool.contract.target, tool.row, body=tool.contract.body)
         for tool in pinned
         if tool.contract.kind in ("tool", "prompt")
     ]
     resources = [
-        shape(name, "resource", "", {}, connector.resources) for name, connector in sorted(declared.connectors.items())
+        _shape(f"{name}/resource:*", connector.resources, body={}) for name, connector in declared.connectors.items()
     ]
     return Known(agents=tuple(declared.agents), connectors=tuple(declared.connectors), actions=(*actions, *resources))
 
 
-def shape(connector: str, kind: str, name: str, body: Mapping[str, Any], row: ToolRow) -> ActionShape:
-    """The action of a tool, a prompt, or of all resources of a connector."""
+def _shape(action: str, row: ToolRow, *, body: Mapping[str, Any]) -> ActionShape:
     possible = possible_tiers(row)
     tiers = tuple(tier for tier in TIERS if tier in possible)
-    action = {"tool": name, "prompt": f"prompt:{name}"}.get(kind, "resource:*")
-    return ActionShape(name=f"{connector}/{action}", tiers=tiers, schema=arguments_schema(f"/{action}", body))
+    return ActionShape(name=action, tiers=tiers, schema=arguments_schema(action, body))
 
 
 def arguments_schema(action: str, body: Mapping[str, Any]) -> Mapping[str, Any]:

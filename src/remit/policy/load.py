@@ -37,7 +37,7 @@ def load(files: Mapping[str, str], catalogue: Known) -> Policies:
             "name an agent, action or connector in their scope: these are evaluated for every call",
             unscoped[UNSCOPED_POLICIES_MAX].where,
         )
-    return Policies(found, catalogue, tuple(_warnings(found, catalogue)))
+    return Policies(found, catalogue, warnings=tuple(_warnings(found, catalogue)))
 
 
 def compiled(text: str, view: View) -> Policies:

@@ -62,16 +62,16 @@ def cedar_type(kind: Kind) -> dict[str, Any]:
 def projected(record: RecordOf, args: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The arguments as Cedar JSON by their types, and the sorted paths (`a`, `a.b`) of what has none."""
     untyped: list[str] = []
-    found = _members(record, args, "", untyped)
+    found = _members(record, args, untyped=untyped)
     return found, sorted(untyped)
 
 
-def _members(record: RecordOf, value: Mapping[str, Any], at: str, untyped: list[str]) -> dict[str, Any]:
+def _members(record: RecordOf, value: Mapping[str, Any], untyped: list[str], *, at: str = "") -> dict[str, Any]:
     found = {}
     for name, inner in value.items():
         kind, _ = record.members.get(name, (None, False))
         if isinstance(kind, RecordOf) and isinstance(inner, dict):
-            found[name] = _members(kind, inner, f"{at}{name}.", untyped)
+            found[name] = _members(kind, inner, untyped=untyped, at=f"{at}{name}.")
         elif kind is not None and (cedar := _value(kind, inner)) is not _NONE:
             found[name] = cedar
         else:
@@ -86,7 +86,7 @@ def _value(kind: Kind, value: Any) -> Any:
         return _NONE if _NONE in elements else elements
     if isinstance(kind, RecordOf):
         untyped: list[str] = []
-        members = _members(kind, value, "", untyped) if isinstance(value, dict) else None
+        members = _members(kind, value, untyped=untyped) if isinstance(value, dict) else None
         return _NONE if members is None or untyped else members
     if kind == "decimal":
         return _decimal(value)

@@ -57,7 +57,7 @@ class Compiled(NamedTuple):
                         settled.add(at)
             elif isinstance(said, list) and note["schemaLocation"].endswith(_NAMING):
                 named.setdefault(at, set()).update(str(name) for name in said)
-        return _unnamed(value, "", {at: names for at, names in named.items() if at not in settled})
+        return _unnamed(value, {at: names for at, names in named.items() if at not in settled})
 
 
 _REMEMBERED: Final[dict[str, Compiled]] = {}
@@ -103,7 +103,7 @@ def _validator(schema: Any) -> Validator:
         ) from e
 
 
-def _unnamed(value: Any, at: str, closed: dict[str, set[str]]) -> Iterator[str]:
+def _unnamed(value: Any, closed: dict[str, set[str]], *, at: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         names = closed.get(at)
         for name, inner in value.items():
@@ -111,10 +111,10 @@ def _unnamed(value: Any, at: str, closed: dict[str, set[str]]) -> Iterator[str]:
             if names is not None and name not in names:
                 yield below
             else:
-                yield from _unnamed(inner, below, closed)
+                yield from _unnamed(inner, closed, at=below)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _unnamed(inner, f"{at}/{index}", closed)
+            yield from _unnamed(inner, closed, at=f"{at}/{index}")
 
 
 def _expected(error: jsonschema_rs.ValidationError) -> str:

@@ -30,7 +30,7 @@ def open_in(document: Document) -> tuple[str, ...]:
         seen.add(place.pointer)
         tree = document.tree(place)
         found.update(f"{part.pointer}/{keyword}" for part in tree for keyword in _open_keywords(document, part))
-        if _may_hold_anything(document, place, tree):
+        if _may_hold_anything(document, tree):
             found.add(place.pointer)
         todo.extend(part for node in tree for part in document.parts(node) if part.child)
     return tuple(sorted(found))
@@ -91,7 +91,8 @@ def _open_keywords(document: Document, part: Part) -> Iterator[str]:
             yield "patternProperties"
 
 
-def _may_hold_anything(document: Document, place: Part, tree: tuple[Part, ...]) -> bool:
+def _may_hold_anything(document: Document, tree: tuple[Part, ...]) -> bool:
+    place = tree[0]
     if place is document.root:
         return False
     kinds = _kinds(document, place)

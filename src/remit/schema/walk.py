@@ -71,7 +71,7 @@ class Document:
                 return
         for keyword, value in of.node.items():
             if keyword in self._keywords:
-                yield from _below(of.pointer, keyword, value)
+                yield from _below(f"{of.pointer}/{keyword}", keyword, value=value)
 
     def tree(self, of: Part, *, negated: bool = False) -> tuple[Part, ...]:
         """The part and all that speaks of the same value, as often as it is applied; what is under `not` only if
@@ -122,8 +122,7 @@ class Document:
         return Part(reference[1:], node, "$ref")
 
 
-def _below(pointer: str, keyword: str, value: Any) -> Iterator[Part]:
-    at = f"{pointer}/{keyword}"
+def _below(at: str, keyword: str, *, value: Any) -> Iterator[Part]:
     if keyword in _MAPS and isinstance(value, dict):
         named = list(value.items())
     elif isinstance(value, list):
