@@ -71,7 +71,7 @@ def respelt(token: str) -> str:
 
 PASS = {
     "an agent's own key": local(),
-    "the gateway's key": local(GATEWAY),
+    "the gateway's key, for a task": local(GATEWAY, task="task-1"),
     "an audience array of one": local(aud=[ENDPOINT]),
     "Ed25519 by its name": local(OTHERS, sub=f"spiffe://{DOMAIN}/agent/other"),
     "Ed25519 by its old name": local(OTHERS, {"alg": "EdDSA"}, sub=f"spiffe://{DOMAIN}/agent/other"),
@@ -164,12 +164,15 @@ ATTACKS: dict[str, tuple[str, Reason]] = {
     "a subject nobody catalogued": (oidc(sub="repo:org/else"), UNMAPPED),
     "the subject in another case": (oidc(sub="repo:Org/cloud"), UNMAPPED),
     "the subject and more": (oidc(sub="repo:org/cloud/x"), UNMAPPED),
-    "an agent nobody catalogued": (local(GATEWAY, sub=f"spiffe://{DOMAIN}/agent/nobody"), UNMAPPED),
-    "the local subject in another case": (local(GATEWAY, sub=f"spiffe://{DOMAIN}/agent/Bot"), UNMAPPED),
-    "a local subject that is no agent": (local(GATEWAY, sub=f"spiffe://{DOMAIN}/service/bot"), UNMAPPED),
-    "a local subject below an agent": (local(GATEWAY, sub=f"spiffe://{DOMAIN}/agent/bot/x"), UNMAPPED),
-    "a local subject of another trust domain": (local(GATEWAY, sub="spiffe://mesh.test/agent/bot"), INVALID),
-    "a local subject without trust domain": (local(GATEWAY, sub="bot"), INVALID),
+    "an agent nobody catalogued": (local(GATEWAY, task="task-1", sub=f"spiffe://{DOMAIN}/agent/nobody"), UNMAPPED),
+    "the local subject in another case": (local(GATEWAY, task="task-1", sub=f"spiffe://{DOMAIN}/agent/Bot"), UNMAPPED),
+    "a local subject that is no agent": (local(GATEWAY, task="task-1", sub=f"spiffe://{DOMAIN}/service/bot"), UNMAPPED),
+    "a local subject below an agent": (local(GATEWAY, task="task-1", sub=f"spiffe://{DOMAIN}/agent/bot/x"), UNMAPPED),
+    "a local subject of another trust domain": (
+        local(GATEWAY, task="task-1", sub="spiffe://mesh.test/agent/bot"),
+        INVALID,
+    ),
+    "a local subject without trust domain": (local(GATEWAY, task="task-1", sub="bot"), INVALID),
     # the times
     "expired": (local(iat=NOW - 600, exp=NOW - CLOCK_SKEW_S), EXPIRED),
     "not valid yet": (local(nbf=NOW + CLOCK_SKEW_S + 1), INVALID),
@@ -210,6 +213,7 @@ ATTACKS: dict[str, tuple[str, Reason]] = {
     "a local token of no type": (compact({"alg": "ES256", "kid": OWN.kid}, dict(LOCAL_CLAIMS), OWN.sign), INVALID),
     "a token bound to a key": (oidc(cnf={"jkt": "x"}), INVALID),
     "a jti that is no string": (local(jti=1), INVALID),
+    "the gateway's key, for no task": (local(GATEWAY), INVALID),
     "a task that is no string": (local(task=["t"]), INVALID),
     # SPIFFE IDs
     "another trust domain": (svid(sub="spiffe://evil.test/ns/a/sa/pod"), INVALID),

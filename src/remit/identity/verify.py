@@ -71,14 +71,13 @@ def verify(peeked: Peeked, *, key: Key, issuer: Issuer, audience: str, now_s: in
     _addressed(peeked.claims.get("aud"), issuer, audience)
     if "cnf" in peeked.claims:
         raise Denied(Reason.IDENTITY_INVALID, "the token is bound to a key whose possession cannot be proved here")
-    local = issuer.kind == "local"
     return Claims(
         issuer=issuer.issuer,
         subject=peeked.subject,
         expires=expires,
         key=thumbprint(key),
         jti=_text(peeked.claims, "jti") if "jti" in peeked.claims else None,
-        task=_text(peeked.claims, "task") if local and "task" in peeked.claims else None,
+        task=_task(peeked.claims, key, issuer),
     )
 
 
@@ -125,6 +124,13 @@ def _addressed(named: Any, issuer: Issuer, audience: str) -> None:
             raise Denied(Reason.IDENTITY_AUDIENCE)
     elif issuer.audiences.isdisjoint(names):
         raise Denied(Reason.IDENTITY_AUDIENCE)
+
+
+def _task(claims: Mapping[str, Any], key: Key, issuer: Issuer) -> str | None:
+    """The task a local token names. The gateway's own key, which could speak for any agent, has to name one."""
+    if issuer.kind != "local" or ("task" not in claims and key.only_subject is not None):
+        return None
+    return _text(claims, "task")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int:
