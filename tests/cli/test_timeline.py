@@ -36,7 +36,7 @@ TOUCHED = msgspec.json.encode((Touched(data_class="internal", pointer="/repo_pat
 EVENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "denial": (
         Denial(asked=LOG, verdict="DENY", reason="schema.arguments", detail="max_count"),
-        ("✗ scout", "git/git_log", "DENY  schema.arguments: max_count", "by reads"),
+        ("✗ scout", "git/git_log", "DENY   schema.arguments: max_count"),
     ),
     "step up": (
         Denial(asked=LOG, verdict="STEP_UP", reason="approval.required", approvals=("prod",), count=3),

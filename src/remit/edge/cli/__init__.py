@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = root().parse_args(given)
         code = options.run(options, screen)
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # `connect` closes it as the last thing it says
+            sys.stdout.flush()
         return int(code or 0)
     except SystemExit as e:  # argparse has shown help or the version
         return int(e.code or 0)

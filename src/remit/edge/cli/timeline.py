@@ -40,7 +40,9 @@ _SHORT_DIGEST: Final = len("sha256:") + 12
 
 
 class Entry(NamedTuple):
-    """One line: receipt number, epoch ms, who, what, and what became of it. `mark` is a sign and its style."""
+    """One line: receipt number, epoch ms, who, what, what became of it, and by which policies on which data. `mark` is a
+    sign and its style.
+    """
 
     seq: int
     at: int
@@ -48,6 +50,7 @@ class Entry(NamedTuple):
     who: str
     what: str
     became: str
+    more: str = ""
 
 
 class Timeline:
@@ -71,8 +74,8 @@ class Timeline:
     def rest(self) -> Iterator[Entry]:
         """The calls whose outcome has not come."""
         for receipt, intent, touched in self._waiting.values():
-            told = f"ALLOW  {_NO_OUTCOME}{touched}"
-            yield Entry(receipt.seq, receipt.at, _ODD, intent.asked.agent, _target(intent.asked), told)
+            asked = intent.asked
+            yield Entry(receipt.seq, receipt.at, _ODD, asked.agent, _target(asked), f"ALLOW  {_NO_OUTCOME}", touched)
         self._waiting.clear()
 
     def _ended(self, receipt: Receipt, outcome: Outcome) -> Entry:
@@ -83,8 +86,8 @@ class Timeline:
             return Entry(receipt.seq, receipt.at, _ODD, "", f"outcome of receipt {outcome.intent}", told)
         first, intent, touched = known
         mark = _GOOD if outcome.outcome == "completed" else _ODD
-        told = f"ALLOW  {told}{_by(intent.asked.policies)}{touched}"
-        return Entry(first.seq, first.at, mark, intent.asked.agent, _target(intent.asked), told)
+        asked, more = intent.asked, f"{_by(intent.asked.policies)}{touched}"
+        return Entry(first.seq, first.at, mark, asked.agent, _target(asked), f"ALLOW  {told}", more)
 
 
 def line(entry: Entry, screen: Screen, since: int) -> str:
@@ -94,7 +97,7 @@ def line(entry: Entry, screen: Screen, since: int) -> str:
     relative = f"+{(entry.at - since) / 1000:.1f}s"
     who, what = visible(entry.who, most=40), visible(entry.what, most=80)
     when = screen.paint(f"{clock} {relative:>9} {'#' + str(entry.seq):>6}", "dim")
-    return f"{when}  {screen.paint(sign, style)} {who:<12} {what:<28}  {visible(entry.became)}".rstrip()
+    return f"{when}  {screen.paint(sign, style)} {who:<12} {what:<28}  {visible(entry.became + entry.more)}".rstrip()
 
 
 def _refused(receipt: Receipt, denial: Denial, touched: str) -> Entry:
@@ -102,8 +105,10 @@ def _refused(receipt: Receipt, denial: Denial, touched: str) -> Entry:
     detail = f": {denial.detail}" if denial.detail else ""
     needs = f"  needs {', '.join(denial.approvals)}" if denial.approvals else ""
     times = f"  {denial.count} times" if denial.count > 1 else ""
-    told = f"{denial.verdict}  {denial.reason}{detail}{needs}{times}{_by(asked.policies)}{touched}"
-    return Entry(receipt.seq, receipt.at, _BAD, asked.agent, _target(asked), told)
+    told = f"{denial.verdict:<5}  {denial.reason}{detail}{needs}{times}"
+    # A denial by policy names the policies in its detail.
+    by = "" if detail and asked.policies else _by(asked.policies)
+    return Entry(receipt.seq, receipt.at, _BAD, asked.agent, _target(asked), told, f"{by}{touched}")
 
 
 def _target(asked: Asked) -> str:

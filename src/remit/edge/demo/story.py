@@ -7,16 +7,18 @@ task answers the agent like one that does not exist, and the record says which i
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from remit.edge.cli.output import Screen, now_ms, visible
 from remit.edge.cli.records import Record
-from remit.edge.cli.timeline import Entry, Timeline, line
+from remit.edge.cli.timeline import Entry, Timeline
 from remit.edge.demo.agent import Agent, connected
 from remit.edge.demo.setting import catalogue, repository, staged
 from remit.edge.demo.stage import Stage, Unexpected, free_port
+from remit.errors import RemitError
 from remit.ledger.receipt import Denial, Outcome
 
 _FIRST_ZONE: Final = "UTC"
@@ -58,7 +60,7 @@ class Story:
         await self._scene("A new home: catalogue, keys, the starter policy, an empty ledger", self._home)
         await self._scene("The gateway meets two tool servers, and trusts neither until a person has looked", self._pin)
         await self._scene("The agent gets a key of its own, and a task with bounds", self._open)
-        async with connected(self._stage.home, "scout", task=self._task) as agent:
+        async with _plain(), connected(self._stage.home, "scout", task=self._task) as agent:
             await self._scene("The agent works; every call is decided by itself", lambda: self._work(agent))
             await self._scene("A tool server changes what it says of itself", lambda: self._drift(agent))
             await self._scene("The task ends, and everything with it", lambda: self._end(agent))
@@ -193,7 +195,10 @@ class Story:
         told = step.told or step.record
         _expect(heard.refused == told, f"{step.tool}: the agent was told `{heard.refused or heard.text}`, not `{told}`")
         entry = await self._recorded(step)
-        self._say(f"{line(entry, self._screen, self._since)}   {self._screen.paint(f'({step.why})', 'dim')}")
+        sign, style = entry.mark
+        when = self._screen.paint(f"{(entry.at - self._since) / 1000:5.1f}s #{entry.seq:<3}", "dim")
+        why = self._screen.paint(step.why, "dim")
+        self._say(f"  {when} {self._screen.paint(sign, style)} {step.tool:<22} {visible(entry.became, most=90):<42} {why}")
         return entry
 
     async def _recorded(self, step: Step) -> Entry:
@@ -201,7 +206,7 @@ class Story:
         while time.monotonic() < deadline:
             for entry in await self._news():
                 _expect(entry.what == step.tool, f"{entry.what} is on record, not {step.tool}")
-                expected = f"DENY  {step.record}" if step.record else "ALLOW  completed"
+                expected = f"DENY   {step.record}" if step.record else "ALLOW  completed"
                 _expect(
                     entry.became.startswith(expected), f"{step.tool}: on record is `{entry.became}`, not `{expected}`"
                 )
@@ -223,6 +228,18 @@ class Story:
 
     def _say(self, *lines: str) -> None:
         self._screen.say(lines)
+
+
+@asynccontextmanager
+async def _plain() -> AsyncIterator[None]:
+    """What went wrong while the client was open comes out of it in a group: take it out again."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        wrong, _ = group.split(RemitError)
+        while isinstance(wrong, BaseExceptionGroup):
+            wrong = wrong.exceptions[0]
+        raise wrong or group from group
 
 
 def _expect(holds: bool, otherwise: str) -> None:
