@@ -5,9 +5,10 @@ from typing import Any
 
 import aiohttp
 import msgspec
-import pytest
+import pytest_asyncio
 
 from remit.edge.mcp import DoorSettings, agents_door, listener, serve
+from remit.edge.mcp.exchange import App, Receive, Scope, Send
 from remit.identity.resource import Site
 from tests.mcp.simulated import ADA, SimulatedBackend
 
@@ -71,13 +72,34 @@ def headers_for(message: dict[str, Any]) -> dict[str, str]:
     return headers | {"Mcp-Name": name} if name else headers
 
 
-@pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    backend = SimulatedBackend()
-    sock = listener("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    site = Site(hosts=frozenset({"127.0.0.1"}), origins=frozenset({url}))
-    serving = await serve(agents_door(backend, DoorSettings(public_url=url, version="1.2.3", site=site)), sock)
-    async with aiohttp.ClientSession() as client:
-        yield Door(url, backend, client)
+class Stage:
+    """One server for all tests of a module; each test puts a door of its own behind it."""
+
+    def __init__(self) -> None:
+        self.app: App = _nobody
+        self.url = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage() -> AsyncIterator[Stage]:
+    stage = Stage()
+    serving = await serve(stage, listener("127.0.0.1", 0))
+    stage.url = f"http://{serving.host}:{serving.port}"
+    yield stage
     await serving.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def door(stage: Stage) -> AsyncIterator[Door]:
+    backend = SimulatedBackend()
+    site = Site(hosts=frozenset({"127.0.0.1"}), origins=frozenset({stage.url}))
+    stage.app = agents_door(backend, DoorSettings(public_url=stage.url, version="1.2.3", site=site))
+    async with aiohttp.ClientSession() as client:
+        yield Door(stage.url, backend, client)

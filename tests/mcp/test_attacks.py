@@ -1,5 +1,7 @@
 """What must not pass the door, as data: each row is one request, and the HTTP status and JSON-RPC code it gets."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,6 +11,8 @@ from yarl import URL
 from remit.limits import REQUEST_ID_CHARS_MAX
 from tests.mcp.conftest import Door, headers_for, modern, plain
 from tests.mcp.simulated import BOB
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CALL = modern("tools/call", {"name": "echo", "arguments": {"text": "hi"}})
 HEADERS = headers_for(CALL)
@@ -22,7 +26,7 @@ class Attack(NamedTuple):
     status: int
     code: int | None
     body: bytes = BODY
-    set: dict[str, str] = {}
+    set: Mapping[str, str] = MappingProxyType({})
     drop: tuple[str, ...] = ()
     path: str = "/mcp/notes"
 
@@ -132,7 +136,7 @@ PATHS = [
 @pytest.mark.holds("INPUT-KEYS", "INPUT-HEADER", "INPUT-BATCH", "INPUT-DEPTH", "IDENT-ORIGIN", "INPUT-NAME")
 @pytest.mark.parametrize("attack", BODIES + HEADER_ROWS + PATHS, ids=lambda attack: attack.what)
 async def test_it_does_not_pass(door: Door, attack: Attack) -> None:
-    headers = {name: value for name, value in HEADERS.items() if name not in attack.drop} | attack.set
+    headers = {name: value for name, value in HEADERS.items() if name not in attack.drop} | dict(attack.set)
     url = URL(door.url + attack.path, encoded=True)
     async with door.client.post(url, data=attack.body, headers=headers) as response:
         content = await response.read()

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -16,6 +17,8 @@ from remit.edge.mcp.bridge import Destination, bridge
 from remit.errors import CallerFault
 from tests.mcp.conftest import Door, modern
 from tests.mcp.simulated import ADA
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCRIPT = Path(__file__).with_name("run_bridge.py")
 INITIALIZE = {
@@ -166,7 +169,7 @@ async def test_a_token_that_cannot_be_minted_is_an_answer(door: Door) -> None:
     await desktop.leaves()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def other_gateway() -> AsyncIterator[str]:
     """Answers the ways this project's own door does not: a stream, a redirect, pretty printing, no JSON."""
 

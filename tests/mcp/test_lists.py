@@ -9,6 +9,8 @@ from mcp_types import _v2026_07_28 as wire
 from tests.mcp.conftest import Door, headers_for, legacy, modern
 from tests.mcp.simulated import BOB, contract, tool
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 DECISION = "io.remit/decision"
 
 

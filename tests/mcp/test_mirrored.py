@@ -5,6 +5,8 @@ import pytest
 
 from tests.mcp.conftest import Door, headers_for, modern
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.mark.holds("INPUT-HEADER")
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from remit.answer import Refusal
 from remit.reasons import WORDS, Reason
 from tests.mcp.conftest import Door, headers_for, legacy, modern
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 DECISION = "io.remit/decision"
 
 

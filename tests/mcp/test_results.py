@@ -6,6 +6,8 @@ from mcp_types import _v2026_07_28 as wire
 
 from tests.mcp.conftest import Door, headers_for, legacy, modern
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.mark.holds("INV-08")
 async def test_a_result_is_passed_on_as_it_came_with_its_labels(door: Door) -> None:

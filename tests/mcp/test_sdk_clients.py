@@ -15,6 +15,8 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.mcp.conftest import Door
 from tests.mcp.simulated import ADA
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 MODES = ["auto", "legacy", "2026-07-28"]
 OLD_CLIENT = Path(__file__).with_name("client_130.py")
 

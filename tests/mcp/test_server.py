@@ -11,6 +11,8 @@ from remit.errors import CallerFault
 from remit.limits import BODY_BYTES_MAX
 from tests.mcp.conftest import Door, headers_for, modern
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 HEADERS = headers_for(modern("tools/list"))
 
 

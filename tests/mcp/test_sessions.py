@@ -9,6 +9,8 @@ import pytest
 from tests.mcp.conftest import Door, legacy, plain
 from tests.mcp.simulated import BOB
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.mark.holds("WIRE-REVISIONS")
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 
 from tests.mcp.conftest import Door, headers_for, legacy, modern, plain
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_a_missing_token_is_challenged_with_where_to_learn_more(door: Door) -> None:
     headers = plain()
