@@ -73,6 +73,7 @@ DENIAL_WINDOW_MS = 10_000
 NOISE_WINDOW_MS = 60_000
 CHECKPOINT_EVERY_S = 5
 GROUP_COMMIT_MAX = 512
+VALUES_PER_RECEIPT_MAX = 256
 
 # Disk: below the reserve nothing passes; below the alarm `doctor`, the log and a receipt say so.
 DISK_RESERVE_BYTES = 64 * 1024 * 1024

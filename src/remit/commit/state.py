@@ -21,7 +21,7 @@ from remit.commit.model import Put, Reserve, Row, Write, Written
 from remit.errors import CallerFault, Conflict
 from remit.ledger.merkle import Frontier, leaf_hash
 from remit.ledger.receipt import FORMAT, Draft, Erasure, Intent, Outcome, Receipt, Value
-from remit.limits import CLOCK_REGRESSION_MS
+from remit.limits import CLOCK_REGRESSION_MS, VALUES_PER_RECEIPT_MAX
 from remit.reasons import Denied, Reason, Restart
 
 SALT_BYTES: Final = 16
@@ -94,22 +94,22 @@ class State:
         self._tasks = saved.tasks
         self._blobs = saved.blobs
         self._rows: dict[str, dict[str, Row]] = {}
-        self._counters: dict[str, dict[str, int]] = {}
+        self._counters: dict[str, int] = {}
+        self._groups: dict[str, list[str]] = {}
         for (kind, key), row in saved.rows.items():
             self._rows.setdefault(kind, {})[key] = row
-        for name, value in saved.counters.items():
-            self._counters.setdefault(_group(name), {})[name] = value
+        self._count(saved.counters)
 
     def counter(self, name: str) -> int:
         """One counter; 0 if it was never touched."""
-        return self._counters.get(_group(name), {}).get(name, 0)
+        return self._counters.get(name, 0)
 
     def counters(self, prefix: str) -> dict[str, int]:
         """All counters whose name begins with `prefix`; quick for `task/<id>/` and longer."""
         group = _group(prefix)
         # A prefix without two whole segments may begin the names of many groups.
-        groups = [self._counters.get(group, {})] if group else list(self._counters.values())
-        return {name: value for held in groups for name, value in held.items() if name.startswith(prefix)}
+        names = self._groups.get(group, ()) if group else self._counters
+        return {name: self._counters[name] for name in names if name.startswith(prefix)}
 
     def row(self, kind: str, key: str) -> Row | None:
         """One row of state, None if there is none."""
@@ -194,6 +194,8 @@ class State:
         if task is not None:
             n = tasks[task] if task in tasks else self._tasks.get(task, 0)
             tasks[task] = n + 1
+        if len(draft.values) > VALUES_PER_RECEIPT_MAX:
+            raise CallerFault(f"a receipt has {len(draft.values)} values, at most {VALUES_PER_RECEIPT_MAX} are kept")
         hashes = {}
         for name, data in draft.values.items():
             salt = salts()
@@ -232,13 +234,18 @@ class State:
         self.open.update(delta.opened)
         for seq in delta.closed:
             del self.open[seq]
-        for name, value in delta.counters.items():
-            self._counters.setdefault(_group(name), {})[name] = value
+        self._count(delta.counters)
         for (kind, key), row in delta.rows.items():
             if row is None:
                 self._rows.get(kind, {}).pop(key, None)
             else:
                 self._rows.setdefault(kind, {})[key] = row
+
+    def _count(self, counters: Mapping[str, int]) -> None:
+        for name, value in counters.items():
+            if name not in self._counters:
+                self._groups.setdefault(_group(name), []).append(name)
+            self._counters[name] = value
 
 
 def _group(name: str) -> str:

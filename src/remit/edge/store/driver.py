@@ -62,8 +62,8 @@ class Reader(Protocol):
         """Concatenated leaf hashes with start <= seq < stop."""
         ...
 
-    def values(self, seq: int) -> tuple[Value, ...]:
-        """The values kept beside a receipt."""
+    def values(self, start: int, stop: int) -> tuple[Value, ...]:
+        """The values kept beside receipts with start <= seq < stop."""
         ...
 
     def blob(self, digest: str) -> bytes | None:

@@ -84,9 +84,9 @@ class MemoryDriver:
         """Concatenated leaf hashes."""
         return b"".join(leaf.hash for leaf in self._memory.leaves[max(start, 0) : max(stop, 0)])
 
-    def values(self, seq: int) -> tuple[Value, ...]:
-        """The values kept beside a receipt."""
-        return self._memory.values.get(seq, ())
+    def values(self, start: int, stop: int) -> tuple[Value, ...]:
+        """The values kept beside some receipts."""
+        return tuple(value for seq in range(start, stop) for value in self._memory.values.get(seq, ()))
 
     def blob(self, digest: str) -> bytes | None:
         """A content-addressed blob."""

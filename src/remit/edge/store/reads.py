@@ -43,7 +43,11 @@ class Ledger:
 
     async def values(self, seq: int) -> tuple[Value, ...]:
         """The values kept beside a receipt."""
-        return await self._read(lambda: self._reader.values(seq))
+        return await self._read(lambda: self._reader.values(seq, seq + 1))
+
+    async def values_between(self, start: int, stop: int) -> tuple[Value, ...]:
+        """The values kept beside receipts with start <= seq < stop."""
+        return await self._read(lambda: self._reader.values(start, stop))
 
     async def checkpoint(self) -> bytes:
         """The newest durable checkpoint, a C2SP signed note."""

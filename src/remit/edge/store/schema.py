@@ -11,7 +11,7 @@ SCHEMA: Final = 1
 
 # leaves        the ledger: exact bytes, written once. The partial index orders a task's leaves by seq.
 # hashes        their leaf hashes apart, so that the tree is read at open without reading the leaves.
-# kept          values beside the ledger; the only table rows of which are erased.
+# kept          values beside the ledger, the n-th of a receipt under seq * VALUES_PER_RECEIPT_MAX + n; erasable.
 # open_intents  intents without an outcome: what a start after a crash has to record as unknown.
 # now           one row: the marks that must move with the ledger, and the newest checkpoint.
 # history       earlier checkpoints, about one a second.
@@ -19,8 +19,7 @@ TABLES: Final = """
 CREATE TABLE leaves (seq INTEGER PRIMARY KEY, task TEXT, leaf BLOB NOT NULL) STRICT;
 CREATE INDEX leaves_by_task ON leaves (task) WHERE task IS NOT NULL;
 CREATE TABLE hashes (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
-CREATE TABLE kept (seq INTEGER NOT NULL, name TEXT NOT NULL, salt BLOB NOT NULL, data BLOB NOT NULL) STRICT;
-CREATE INDEX kept_by_seq ON kept (seq);
+CREATE TABLE kept (id INTEGER PRIMARY KEY, name TEXT NOT NULL, salt BLOB NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE open_intents (seq INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE state (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL,
     PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID;
@@ -33,7 +32,7 @@ CREATE TABLE history (size INTEGER PRIMARY KEY, checkpoint BLOB NOT NULL) STRICT
 
 # Every statement is a hand-over of the interpreter between the writer thread and the event loop, so a group is
 # written in few statements of many rows. These sizes keep the number of different statements small.
-_ROWS_PER_STATEMENT: Final = (256, 64, 16, 4, 1)
+_ROWS_PER_STATEMENT: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 
 def many(db: sqlite3.Connection, head: str, rows: list[tuple[Any, ...]], tail: str = "") -> None:
