@@ -10,7 +10,7 @@ resuming a broken stream, and the two-endpoint transport of 2024-11-05.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -77,6 +77,7 @@ class HttpWire:
         self._number = 0
         self._running: set[asyncio.Timeout] = set()
         self._errands: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
 
     @property
     def alive(self) -> bool:
@@ -126,9 +127,9 @@ class HttpWire:
                 ):
                     pass
         if self._errands:
-            _, late = await asyncio.wait(self._errands, timeout=_FAREWELL_S)
-            for errand in late:
-                errand.cancel()
+            await asyncio.wait(self._errands, timeout=_FAREWELL_S)
+        for late in (*self._errands, *self._endings):
+            late.cancel()
 
     def _headers_of(self, request: Request) -> dict[str, str]:
         headers = dict(self._headers)
@@ -145,7 +146,7 @@ class HttpWire:
 
     @contextlib.asynccontextmanager
     async def _posted(self, body: bytes, headers: Mapping[str, str], seconds: float) -> AsyncIterator[ClientResponse]:
-        """POST once; the response is closed on leaving, which on the modern wire is how a request is cancelled."""
+        """POST once. Leaving by an exception closes the response, which is how a modern request is cancelled."""
         connect = ClientTimeout(total=None, connect=min(_CONNECT_S, seconds / 2))
         try:
             response = await self._http.post(
@@ -153,9 +154,11 @@ class HttpWire:
             )
             try:
                 yield response
-            finally:
-                # Releases the connection to the pool if the answer was read to its end, else closes it.
-                response.release() if response.content.at_eof() else response.close()
+            except BaseException:
+                response.close()
+                raise
+            if not response.closed:
+                _spawn(_finish(response), self._endings)
         except _NOT_CONNECTED as e:
             raise UpstreamFault(f"the tool server at `{self._url.origin()}` cannot be reached", sent=False) from e
         except (aiohttp.ClientError, OSError) as e:
@@ -176,9 +179,10 @@ class HttpWire:
         if form != "application/json":
             raise not_mcp("the tool server's answer is neither JSON nor an event stream")
         data = await _bounded(response, RESULT_BYTES_MAX)
-        return (
-            _matched(_parsed(data), number, len(data)) if len(data) <= RESULT_BYTES_MAX else Answer(received=len(data))
-        )
+        if len(data) > RESULT_BYTES_MAX:
+            response.close()
+            return Answer(received=len(data))
+        return _matched(_parsed(data), number, len(data))
 
     async def _refused(self, response: ClientResponse, number: int) -> Answer:
         """A JSON-RPC error may come with a 4xx status; anything else is not an answer to the call.
@@ -204,6 +208,7 @@ class HttpWire:
                         return _matched(message, number, len(data))
                     self._heard(message)
         except TooLong as e:
+            response.close()
             return Answer(received=e.received)
         raise UpstreamFault("the tool server ended the stream without an answer", sent=True)
 
@@ -213,17 +218,12 @@ class HttpWire:
             if (message.method or "").endswith("/list_changed"):
                 self._changed()
         elif not self._modern and (response := response_bytes(message)) is not None:
-            self._errand(response)
+            _spawn(self._tell(response), self._errands)
 
     def _withdraw(self, request: Request, number: int) -> None:
         """Tell a server of the older generation that nobody waits any more; a modern one sees the response closed."""
         if not self._modern and request.outgoing is not None:
-            self._errand(notification_bytes("notifications/cancelled", {"requestId": number}))
-
-    def _errand(self, body: bytes) -> None:
-        errand = asyncio.ensure_future(self._tell(body))
-        self._errands.add(errand)
-        errand.add_done_callback(self._errands.discard)
+            _spawn(self._tell(notification_bytes("notifications/cancelled", {"requestId": number})), self._errands)
 
     async def _tell(self, body: bytes) -> None:
         """POST something that has no answer. Whether it arrives is nobody's concern but the server's."""
@@ -231,6 +231,21 @@ class HttpWire:
         with contextlib.suppress(UpstreamFault, TimeoutError):
             async with asyncio.timeout(_CONNECT_S), self._posted(body, headers, _CONNECT_S):
                 pass
+
+
+def _spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
+    task = asyncio.ensure_future(work)
+    among.add(task)
+    task.add_done_callback(among.discard)
+
+
+async def _finish(response: ClientResponse) -> None:
+    """Let a server end the stream it has answered on, so that the connection can be used again; but not for long."""
+    with contextlib.suppress(aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_FAREWELL_S):
+            while await response.content.readany():
+                pass
+    response.close()
 
 
 async def _bounded(response: ClientResponse, most: int) -> bytes:

@@ -125,6 +125,8 @@ class Process(asyncio.SubprocessProtocol):
         """All pipes are at their end: what it said before it died has been heard."""
         self._exited.set()
         self._closed.set()
+        if self._transport is not None:
+            self._transport.close()
         self._gone()
 
     def _stdin(self) -> asyncio.WriteTransport | None:

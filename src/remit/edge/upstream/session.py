@@ -138,18 +138,19 @@ class Session:
         opened = self._opened
         if opened is None or not opened.conversation.alive:
             opened = await self._open()
-        told = self._digests
+        # Before the look: what is announced while it lasts makes it stale again.
         self._stale = False
         try:
             found = await offered(opened.conversation, self.key.connector, opened.origin)
-            self._advertised = found
-            self._digests = {(contract.kind, contract.name): contract.digest for contract in found}
-            if self._digests != told:
+            digests: dict[tuple[str, str], str] = {
+                (contract.kind, contract.name): contract.digest for contract in found
+            }
+            if digests != self._digests:
                 await self._terms.tell(self.key.connector, found)
         except BaseException:
             self._stale = True
             raise
-        self._looked = _now()
+        self._advertised, self._digests, self._looked = found, digests, _now()
 
     async def _open(self) -> Opened:
         if self._opened is not None:

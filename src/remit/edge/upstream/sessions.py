@@ -107,7 +107,7 @@ class Sessions:
             raise UpstreamFault("the gateway is shutting down", sent=False)
         session = self._sessions.get(key)
         if session is not None and session.row is not row and _wiring(session.row) != _wiring(row):
-            self._later(self._end([key]))
+            self._later(self._sessions.pop(key).end())
             session = None
         if session is None:
             session = self._sessions[key] = Session(key, row, self._terms)

@@ -42,7 +42,8 @@ class EventReader:
     def _take(self, line: bytes) -> bytes | None:
         if not line:
             data, self._data, self._size = self._data, [], 0
-            return b"\n".join(data) if data else None
+            # An event may have empty data: servers send one first, to say that the stream could be resumed.
+            return b"\n".join(data) or None
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
