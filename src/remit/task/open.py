@@ -86,12 +86,13 @@ def renewed(task: Task, by: Party, *, purpose: Purpose, minutes: int | None = No
         raise CallerFault("a default task cannot be renewed", "open one for the work")
     if not by.roles & _MAY_OPEN:
         raise NotPermitted(f"`{by.id}` may not renew tasks", "it takes the role `requester` or `operator`")
+    after = moved(task, "renew", by=by, now=now)
     _within_purpose(task.scope, purpose)
     last = task.opened_at + TASK_LIFETIME_MAX_S * 1000
     expires = min(now + _minutes(minutes, purpose) * _MINUTE_MS, last)
     if expires <= now:
         raise CallerFault("the task has lived as long as a task may", "open a new one")
-    return replace(moved(task, "renew", by=by, now=now), expires_at=expires)
+    return replace(after, expires_at=expires)
 
 
 def _spec(name: str, row: Template, *, purpose: Purpose) -> TaskSpec:
