@@ -45,6 +45,7 @@ class Case:
     agent: Agent
     connector: Connector
     classified: Classified
+    found: Task | None
     task: Task
     tool: Tool
     digest: str
@@ -146,7 +147,13 @@ class Case:
 
     def asked(self) -> Asked:
         """What the receipt says was asked: everything established so far."""
-        return Asked(call=self.id, door=self.ask.door, client=self.ask.client, **facts.on_record(vars(self)))
+        known = dict(vars(self), task=self.own_task())
+        return Asked(call=self.id, door=self.ask.door, client=self.ask.client, **facts.on_record(known))
+
+    def own_task(self) -> Task | None:
+        """The agent's own task the call was made under, whether or not it covers the call; never another's."""
+        found = self.found if self.has("found") else None
+        return found if found is not None and found.agent == self.principal.name else None
 
     def values(self) -> dict[str, bytes]:
         """What lies beside the receipt: the arguments, the resources touched, the facts the decision was made from."""

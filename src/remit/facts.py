@@ -89,7 +89,7 @@ def on_record(known: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `receipt.Asked` that what is `known` of a case fills in."""
     found: dict[str, Any] = {}
     for step, say in _SAYS.items():
-        if step in known:
+        if known.get(step) is not None:
             found |= say(known[step])
     return found
 

@@ -46,7 +46,7 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     # 3 task: for what purpose, and is that still open?
     connector = case.connector = case.view.connector(call.connector)
     case.classified = classify(connector, call, classes=case.view.declared.data_classes)
-    found = await world.tasks.of(case.principal, case.ask, case.view)
+    found = case.found = await world.tasks.of(case.principal, case.ask, case.view)
     task = case.task = within(found, call, setting=case.setting(found, world))
 
     # 4 schema: is it a well-formed call of the contract we pinned?

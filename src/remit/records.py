@@ -56,5 +56,5 @@ async def conclude(
 
 
 def _draft(body: Denial, case: Case) -> Draft:
-    task = case.task.id if case.has("task") else None
-    return Draft(body=body, task=task, values=case.values(), hash_only=case.hash_only())
+    task = case.own_task()
+    return Draft(body=body, task=task.id if task else None, values=case.values(), hash_only=case.hash_only())
