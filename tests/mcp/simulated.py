@@ -12,6 +12,7 @@ from remit.answer import Refusal, Released
 from remit.call import Ask, Call, decode
 from remit.canonical import digest_of
 from remit.catalogue.model import Contract, ContractKind
+from remit.edge.mcp.exchange import Cancelled
 from remit.identity.model import Principal
 from remit.reasons import Denied, Reason
 
@@ -80,7 +81,7 @@ class SimulatedBackend:
             kind="agent", name=name, id=f"spiffe://test/agent/{name}", issuer="test", subject=name, expires=0, key="k"
         )
 
-    async def answer(self, ask: Ask, cancelled: asyncio.Event) -> Released | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released | Refusal:
         self.asked.append(ask)
         if self.refusal is not None:
             return self.refusal
@@ -95,7 +96,7 @@ class SimulatedBackend:
             return Refusal(reason=Reason.SCHEMA_UNKNOWN, detail=f"no `{call.name}`", verdict="DENY", receipt="r-3")
         return await self._carried_out(call, cancelled)
 
-    async def _carried_out(self, call: Call, cancelled: asyncio.Event) -> Released | Refusal:
+    async def _carried_out(self, call: Call, cancelled: Cancelled) -> Released | Refusal:
         if call.name == "slow":
             self.running.set()
             await cancelled.wait()

@@ -1,6 +1,5 @@
 """What the door needs from the gateway behind it, as a contract in words, and what an operator sets."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -9,6 +8,7 @@ from msgspec import Struct
 from remit.answer import Refusal, Released
 from remit.call import Ask
 from remit.catalogue.model import Contract, ContractKind
+from remit.edge.mcp.exchange import Cancelled
 from remit.identity.model import Principal
 from remit.identity.resource import Site
 
@@ -20,7 +20,7 @@ class Backend(Protocol):
         """Who presents this token at this endpoint, on every request; `Denied(identity.*)` otherwise."""
         ...
 
-    async def answer(self, ask: Ask, cancelled: asyncio.Event) -> Released | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released | Refusal:
         """Govern one call. When `cancelled` is set while it runs, the client no longer wants the answer: stop as
         soon as the record allows, and still return.
         """

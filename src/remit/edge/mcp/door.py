@@ -10,8 +10,6 @@ the caller's reach.
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -49,7 +47,7 @@ class _Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with _nothing_unforeseen(500):
+            with _NothingUnforeseen(500):
                 response = await self._respond(scope, receive)
         except Gone:
             return
@@ -110,7 +108,7 @@ class _Door:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            with _nothing_unforeseen(200):
+            with _NothingUnforeseen(200):
                 return await (self._modern(request) if request.modern else self._legacy(request))
         except Fault as fault:
             return self._refused(fault, request.message)
@@ -158,17 +156,21 @@ class _Door:
         return fault.response(message.id if message else None)
 
 
-@contextmanager
-def _nothing_unforeseen(status: int) -> Iterator[None]:
-    """Nothing unforeseen passes as an answer, or takes the connection down with it."""
-    try:
-        yield
-    except (Fault, Denied, Gone):
-        raise
-    except Exception as e:
-        _LOG.exception("a request failed")
+class _NothingUnforeseen:
+    """Nothing unforeseen passes as an answer, or takes the connection down with it: it is a `Fault` like any other."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, Fault | Denied | Gone):
+            return
+        _LOG.error("a request failed", exc_info=error)
         message = "the gateway failed while handling this request; check before repeating it"
-        raise Fault(status, Code.INTERNAL_ERROR, message=message) from e
+        raise Fault(self._status, Code.INTERNAL_ERROR, message=message) from error
 
 
 def _closed(no: Denied, url: str) -> Fault:

@@ -6,8 +6,7 @@ a different copy. Values are ASCII; what is not travels in MCP's base64 form.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -127,28 +126,54 @@ def _too_large() -> Fault:
     )
 
 
-@contextmanager
-def leaving(receive: Receive, cancelled: asyncio.Event) -> Iterator[None]:
-    """While inside, set `cancelled` when the client closes the connection.
+class Cancelled(asyncio.Event):
+    """Set when the client no longer wants an answer. `then` is for who would otherwise keep a task waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._then: list[Callable[[], None]] = []
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Call `act` when this is set: at once, if it is."""
+        if self.is_set():
+            act()
+        else:
+            self._then.append(act)
+
+    def set(self) -> None:
+        super().set()
+        acts, self._then = self._then, []
+        for act in acts:
+            act()
+
+
+class Leaving:
+    """While inside, sets `cancelled` when the client closes the connection.
 
     On the modern wire closing is how a client cancels. Older revisions leave it open; since this door cannot resume
     a stream, nobody could ever read that answer either, so it counts as cancelling there too.
     """
-    loop = asyncio.get_running_loop()
-    watching: list[asyncio.Task[None]] = []
 
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
+    def __init__(self, receive: Receive, cancelled: Cancelled) -> None:
+        self._receive = receive
+        self._cancelled = cancelled
+        self._watching: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._start)
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _start(self) -> None:
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        cancelled.set()
-
-    timer = loop.call_later(_WATCH_AFTER_S, lambda: watching.append(loop.create_task(watch())))
-    try:
-        yield
-    finally:
-        timer.cancel()
-        for task in watching:
-            task.cancel()
+        self._cancelled.set()
 
 
 async def respond(send: Send, response: Response) -> None:

@@ -1,6 +1,5 @@
 """The gateway as the agents' door sees it: `backend.Backend` over the world."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ from remit.answer import Refusal, Released
 from remit.call import Ask
 from remit.case import Case
 from remit.catalogue.model import Contract, ContractKind
+from remit.edge.mcp.exchange import Cancelled
 from remit.flow import answer
 from remit.identity.model import Principal
 from remit.listing import listed
@@ -24,13 +24,10 @@ class Governed:
     async def authenticate(self, token: str | None, audience: str) -> Principal:
         return await self._world.authenticator.agent(token, audience)
 
-    async def answer(self, ask: Ask, cancelled: asyncio.Event) -> Released | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released | Refusal:
         case = self._case(ask)
-        watch = asyncio.ensure_future(_cancel_when(cancelled, case))
-        try:
-            return await answer(case, self._world)
-        finally:
-            watch.cancel()
+        cancelled.then(case.cancel)
+        return await answer(case, self._world)
 
     async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
         return await listed(self._case(ask), kind, self._world)
@@ -55,8 +52,3 @@ class Governed:
 
     def _case(self, ask: Ask) -> Case:
         return Case(ask, self._world.new_id(), self._world.now())
-
-
-async def _cancel_when(cancelled: asyncio.Event, case: Case) -> None:
-    await cancelled.wait()
-    case.cancel()

@@ -54,8 +54,7 @@ class Methods:
     async def _governed(self, request: Request) -> Response:
         if request.modern and request.message.method == "tools/call":
             await self._check_mirrored(request)
-        with request.cancellable() as cancelled:
-            answered = await self._backend.answer(request.ask(), cancelled)
+        answered = await request.cancellable(lambda cancelled: self._backend.answer(request.ask(), cancelled))
         if isinstance(answered, Refusal):
             return self._refused(request, answered)
         written = self._render.released(

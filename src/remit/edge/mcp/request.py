@@ -1,16 +1,17 @@
 """One authenticated request at one endpoint, as the door's methods see it."""
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from msgspec import Struct
 
 from remit.call import Ask
-from remit.edge.mcp.exchange import Receive, label, leaving
+from remit.edge.mcp.exchange import Cancelled, Leaving, Receive, label
 from remit.edge.mcp.rpc import Message
 from remit.edge.mcp.sessions import Session
 from remit.identity.model import Principal
+
+T = TypeVar("T")
 
 
 class Endpoint(Struct, frozen=True):
@@ -47,12 +48,11 @@ class Request(Struct, frozen=True, kw_only=True):
             client=client,
         )
 
-    @contextmanager
-    def cancellable(self) -> Iterator[asyncio.Event]:
-        """An event that is set when the client cancels the call that runs inside, or goes away."""
-        cancelled = asyncio.Event()
-        with ExitStack() as stack:
-            if self.session is not None:
-                stack.enter_context(self.session.running(self.message.id, cancelled))
-            stack.enter_context(leaving(self.receive, cancelled))
-            yield cancelled
+    async def cancellable(self, work: Callable[[Cancelled], Awaitable[T]]) -> T:
+        """What `work` gives; it learns when the client cancels it or goes away."""
+        cancelled = Cancelled()
+        with Leaving(self.receive, cancelled):
+            if self.session is None:
+                return await work(cancelled)
+            with self.session.running(self.message.id, cancelled):
+                return await work(cancelled)

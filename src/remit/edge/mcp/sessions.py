@@ -6,7 +6,6 @@ new one takes the place of the one longest unused. They live in memory: after a 
 protocol tells them to.
 """
 
-import asyncio
 import hashlib
 import secrets
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from remit.edge.mcp.exchange import Cancelled
 from remit.edge.mcp.rpc import Fault, Id
 from remit.edge.mcp.wire import Code
 from remit.identity.model import Principal
@@ -31,12 +31,12 @@ class Session:
         self.connector = connector
         self.revision = revision
         self.used = used
-        self.calls: dict[Id, asyncio.Event] = {}
+        self.calls: dict[Id, Cancelled] = {}
         # What the record calls this client: the id itself is the client's handle and stays out of it.
         self.label = "session:" + hashlib.sha256(session_id.encode()).hexdigest()[:_LABEL_DIGITS]
 
     @contextmanager
-    def running(self, call: Id | None, cancelled: asyncio.Event) -> Iterator[None]:
+    def running(self, call: Id | None, cancelled: Cancelled) -> Iterator[None]:
         """While inside, `cancel` finds the call by its request id, which must not be in use."""
         if call is None or call in self.calls:
             raise Fault(200, Code.INVALID_REQUEST, message="a request with this id is still running")
