@@ -290,7 +290,7 @@ class World:
         fields = {
             "method": "tools/call",
             "params": {"name": name, "arguments": arguments},
-            "token": more.pop("token", None) or self.token(more.pop("agent", "scout")),
+            "token": self.token(more.pop("agent", "scout")),
             "audience": f"{URL}/mcp/notes",
             "connector": "notes",
             "task": task.id if task is not None else None,

@@ -78,12 +78,16 @@ class Reason(StrEnum):
 
 
 class Words(NamedTuple):
-    """What the agent is told: `text` (what), `advice` (what instead), `retry` (can the same call pass later?)."""
+    """What the agent is told: `text` (what), `advice` (what instead), `retry` (can the same call pass later?).
+
+    A `quiet` reason is told without its detail and its receipt, because either would tell apart what must look alike.
+    """
 
     text: str
     advice: str
     retry: bool = False
     like: Reason | None = None
+    quiet: bool = False
 
 
 _ASK = "work within the task, or ask the person you work for to open one that covers this"
@@ -113,7 +117,7 @@ WORDS: dict[Reason, Words] = {
     Reason.IDENTITY_IN_FLIGHT: Words("too many calls at once", "wait for one to finish, then try again", retry=True),
     Reason.IDENTITY_ORIGIN: Words("the request names a host or an origin that is not served here", "ask an operator"),
     Reason.TASK_MISSING: Words("no task is open for this call", _ASK),
-    Reason.TASK_UNKNOWN: Words("there is no such task", _ASK),
+    Reason.TASK_UNKNOWN: Words("there is no such task", _ASK, quiet=True),
     Reason.TASK_CONFLICT: Words("the token and the header name different tasks", "name one task"),
     Reason.TASK_NOT_OPEN: Words("the task is not open", "stop; ask the person you work for"),
     Reason.TASK_EXPIRED: Words("the task has expired", "stop; ask the person you work for to renew it"),
@@ -123,7 +127,7 @@ WORDS: dict[Reason, Words] = {
     Reason.TASK_ENVIRONMENT: Words("the task is for another environment", _ASK),
     Reason.TASK_DATA_CLASS: Words("the task does not cover this class of data", _ASK),
     Reason.TASK_LIMIT: Words("too many open tasks", "end one first"),
-    Reason.SCHEMA_UNKNOWN: Words("there is nothing of that name here", _ASK),
+    Reason.SCHEMA_UNKNOWN: Words("there is nothing of that name here", _ASK, quiet=True),
     Reason.SCHEMA_QUARANTINED: Words(
         "this tool changed since it was last reviewed", "use another tool; an operator has to review it first"
     ),

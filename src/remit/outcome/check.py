@@ -36,11 +36,8 @@ def outcome_draft(body: Outcome, *, task: str, result: bytes | None, keep: bool)
 
 
 def refused(no: Denied, receipt: str) -> Refusal:
-    """What the agent is told. Where two reasons must look alike, detail and receipt are left out."""
-    alike = WORDS[no.reason].like
-    if alike is not None or no.reason in _ALIKE:
-        return Refusal(reason=alike or no.reason, detail="", verdict=no.verdict)
-    return Refusal(reason=no.reason, detail=no.detail, verdict=no.verdict, receipt=receipt, approvals=no.approvals)
-
-
-_ALIKE = frozenset(words.like for words in WORDS.values() if words.like is not None)
+    """What the agent is told. Where reasons must look alike, detail and receipt are left out."""
+    reason = WORDS[no.reason].like or no.reason
+    if WORDS[reason].quiet:
+        return Refusal(reason=reason, detail="", verdict=no.verdict)
+    return Refusal(reason=reason, detail=no.detail, verdict=no.verdict, receipt=receipt, approvals=no.approvals)

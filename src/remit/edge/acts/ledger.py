@@ -32,5 +32,5 @@ class Records:
         if not given.receipts or not given.reason:
             raise CallerFault("an erasure names receipts and a reason", "`remit ledger erase RECEIPT… --reason WHY`")
         event = Erasure(receipts=given.receipts, actor=who.actor, reason=given.reason)
-        written = await self._store.write(Write(drafts=(Draft(body=event),), erase=given.receipts))
+        written = await self._store.write(Write(drafts=(Draft(body=event),)))
         return Erased(receipt=written.seqs[0])
