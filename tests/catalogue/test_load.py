@@ -94,6 +94,13 @@ def test_a_sound_gateway_loads(gateway):
     assert load(HEAD + f"gateway: {gateway}\n", "f").gateway
 
 
+def test_a_schema_may_hold_any_keyword_where_schemas_stand():
+    when = "{items: true, $defs: {a: {required: [x]}}, properties: {default: {$ref: '#/$defs/a'}}, const: {unknown: 1}}"
+    row = f"{{rules: [{{when: {when}, tier: read}}]}}"
+    text = HEAD + f"connectors: {{git: {{owner: alice, environment: dev, command: [g], prompts: {row}}}}}\n"
+    assert load(text, "f").connectors["git"].prompts.rules[0].tier == "read"
+
+
 def test_what_is_left_out_takes_its_default():
     found = load(HEAD, "f")
     assert found.gateway.listen == "127.0.0.1:8700"

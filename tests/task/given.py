@@ -4,7 +4,8 @@ from typing import Any
 
 from remit.catalogue import classify
 from remit.catalogue.model import Connector
-from remit.task import Party, Setting, Stamp, Task, TaskSpec, opened
+from remit.task import Setting, Task, TaskSpec, opened
+from remit.task.model import Party, Stamp
 from tests.catalogue.given import CLASSES, agent, call, connector, purpose
 
 NOW = 1_700_000_000_000

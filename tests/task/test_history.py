@@ -5,10 +5,10 @@ from collections import Counter
 from hypothesis import given, strategies as st
 
 from remit.catalogue import classify
-from remit.task import history, reservations, used
+from remit.task import history, reservations
 from remit.task.model import Budget, History
 from tests.catalogue.given import CLASSES, call, connector
-from tests.task.given import NOW, task
+from tests.task.given import task
 
 
 def test_one_call_counts_once_in_all_by_tier_by_tool_and_by_class():
@@ -36,20 +36,3 @@ def test_the_history_is_what_was_reserved(names):
 
 def test_a_task_without_counters_has_done_nothing():
     assert history({}, "t1") == History()
-
-
-def test_policy_is_told_of_the_task():
-    past = History(calls=3)
-    assert used(task(budget=Budget(calls=5)), past, now=NOW + 2500) == {
-        "id": "t1",
-        "purpose": "work",
-        "origin": "declared",
-        "age_s": 2,
-        "calls_left": 2,
-        "requester": "alice",
-        "requester_proof": "authenticated",
-        "environment": "dev",
-        "tenant": "default",
-    }
-    spent = used(task(budget=Budget(calls=1)), past, now=NOW - 1)
-    assert (spent["age_s"], spent["calls_left"]) == (0, 0)

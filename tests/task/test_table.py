@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from remit.errors import CallerFault, NotPermitted
-from remit.task import Party, diagram, moved
-from remit.task.model import Requester, State
+from remit.task import diagram, moved
+from remit.task.model import Party, Requester, State
 from remit.task.table import TABLE, Who
 from tests.task.given import ALICE, FLOW, NOW, task
 

@@ -2,8 +2,8 @@
 
 A call's tier is its row's, or that of the first rule its arguments fit; its data classes are the row's. What is not
 said counts as the most: no row and no matching rule ⇒ `privileged`, no data class ⇒ the highest. Note that by JSON
-Schema a rule's `properties` say nothing about arguments that are left out, and `pattern` nothing about what is no text: a
-rule that counts on one names it under `required`, with its `type`.
+Schema a rule's `properties` say nothing about arguments that are left out, and `pattern` nothing about what is no text:
+a rule that counts on one names it under `required`, with its `type`.
 
 Example: a row with `rules: [{when: {properties: {write: {const: false}}, required: [write]}, tier: read}]` makes
 `{"write": false}` a read and everything else, `{}` too, privileged.

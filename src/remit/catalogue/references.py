@@ -20,30 +20,36 @@ def owners(declared: Declared) -> Faults:
     }
     for kind, named in rows.items():
         for name, row in named.items():
-            yield from _known((kind, name, "owner"), row.owner, declared.people, "people")
+            yield from _known((kind, name, "owner"), row.owner, known=declared.people, where="people")
 
 
 def places(declared: Declared) -> Faults:
     """Environments and tenants."""
     for kind, rows in (("agents", declared.agents), ("connectors", declared.connectors)):
         for name, row in rows.items():
-            yield from _known((kind, name, "environment"), row.environment, declared.environments, "environments")
-            yield from _known((kind, name, "tenant"), row.tenant, declared.tenants, "tenants")
+            yield from _known(
+                (kind, name, "environment"), row.environment, known=declared.environments, where="environments"
+            )
+            yield from _known((kind, name, "tenant"), row.tenant, known=declared.tenants, where="tenants")
     for name, purpose in declared.purposes.items():
         for i, environment in enumerate(purpose.environments):
             at = ("purposes", name, "environments", i)
-            yield from _known(at, environment, declared.environments, "environments")
+            yield from _known(at, environment, known=declared.environments, where="environments")
         for i, tenant in enumerate(purpose.tenants):
-            yield from _known(("purposes", name, "tenants", i), tenant, declared.tenants, "tenants")
+            yield from _known(("purposes", name, "tenants", i), tenant, known=declared.tenants, where="tenants")
 
 
 def data_classes(declared: Declared) -> Faults:
     for name, purpose in declared.purposes.items():
         for i, data_class in enumerate(purpose.data_classes):
-            yield from _known(("purposes", name, "data_classes", i), data_class, declared.data_classes, "data_classes")
+            yield from _known(
+                ("purposes", name, "data_classes", i), data_class, known=declared.data_classes, where="data_classes"
+            )
     for path, row in tool_rows(declared):
         for data_class in row.data:
-            yield from _known((*path, "data", data_class), data_class, declared.data_classes, "data_classes")
+            yield from _known(
+                (*path, "data", data_class), data_class, known=declared.data_classes, where="data_classes"
+            )
 
 
 def tool_rows(declared: Declared) -> Iterator[tuple[Path, ToolRow]]:
@@ -60,7 +66,7 @@ def purpose_tools(declared: Declared) -> Faults:
     for name, purpose in declared.purposes.items():
         for i, tool in enumerate(purpose.tools):
             at = ("purposes", name, "tools", i)
-            yield from _known(at, tool.partition("/")[0], declared.connectors, "connectors")
+            yield from _known(at, tool.partition("/")[0], known=declared.connectors, where="connectors")
         for key in purpose.arguments:
             if not any(covers(wide, key) for wide in purpose.tools):
                 yield ("purposes", name, "arguments", key), f"`{key}` is none of the purpose's tools"
@@ -72,7 +78,7 @@ def templates(declared: Declared) -> Faults:
         row, at = agent.template, ("agents", name, "template")
         if row is None:
             continue
-        yield from _known((*at, "purpose"), row.purpose, declared.purposes, "purposes")
+        yield from _known((*at, "purpose"), row.purpose, known=declared.purposes, where="purposes")
         purpose = declared.purposes.get(row.purpose)
         if purpose is None:
             continue
@@ -93,7 +99,7 @@ def identities(declared: Declared) -> Faults:
             if row.identity is None:
                 continue
             at = (kind, name, "identity")
-            yield from _known((*at, "issuer"), row.identity.issuer, declared.issuers, "issuers")
+            yield from _known((*at, "issuer"), row.identity.issuer, known=declared.issuers, where="issuers")
             issuer = declared.issuers.get(row.identity.issuer)
             if issuer is not None and issuer.for_people:
                 yield (*at, "issuer"), f"`{row.identity.issuer}` is for people, who are no agents or services"
@@ -118,6 +124,6 @@ def os_users(declared: Declared) -> Faults:
             yield ("people", name, "os_user"), f"`{first}` has the same os_user"
 
 
-def _known(at: Path, name: str, known: Collection[str], where: str) -> Faults:
+def _known(at: Path, name: str, *, known: Collection[str], where: str) -> Faults:
     if name not in known:
         yield at, f"`{name}` is not under `{where}`{nearest(name, known)}"

@@ -31,34 +31,34 @@ class Reader:
         self.faults: list[Fault] = []
         self.lines: dict[Path, int] = {}
 
-    def read(self, kind: inspect.Type, node: Node, path: Path = ()) -> Any:
+    def read(self, kind: inspect.Type, node: Node, *, path: Path = ()) -> Any:
         """The value of a node, of the type asked for; None, with a fault noted, when it is not one."""
         self.lines.setdefault(path, node.line)
         try:
-            return self._read(kind, node, path)
+            return self._read(kind, node, path=path)
         except Fault as fault:
             self.faults.append(fault)
             return None
 
-    def _read(self, kind: inspect.Type, node: Node, path: Path) -> Any:
+    def _read(self, kind: inspect.Type, node: Node, *, path: Path) -> Any:
         match kind:
             case inspect.StructType():
-                return self._struct(kind, _table(node, "keys and values"), path)
+                return self._struct(kind, _table(node, "keys and values"), path=path)
             case inspect.DictType():
                 table = _table(node, "names and rows")
-                return {key: self._entry(kind.value_type, table, path, key=key) for key in table.entries}
+                return {key: self._entry(kind.value_type, table, path=(*path, key)) for key in table.entries}
             case inspect.VarTupleType():
                 items = _sequence(node).items
-                return tuple(self.read(kind.item_type, item, (*path, i)) for i, item in enumerate(items))
+                return tuple(self.read(kind.item_type, item, path=(*path, i)) for i, item in enumerate(items))
             case inspect.UnionType():
                 if isinstance(node, Scalar) and node.plain and node.text in _NOTHING:
                     return None
-                return self._read(next(t for t in kind.types if not isinstance(t, inspect.NoneType)), node, path)
+                return self._read(next(t for t in kind.types if not isinstance(t, inspect.NoneType)), node, path=path)
             case inspect.AnyType():
                 return _json(node)
         return _scalar(kind, node)
 
-    def _struct(self, kind: inspect.StructType, table: Table, path: Path) -> Any:
+    def _struct(self, kind: inspect.StructType, table: Table, *, path: Path) -> Any:
         fields = {field.encode_name: field for field in kind.fields}
         before = len(self.faults)
         for key in table.entries.keys() - fields.keys():
@@ -68,15 +68,16 @@ class Reader:
             if field.required and name not in table.entries:
                 self.faults.append(Fault(table.line, f"the key `{name}` is missing"))
         given = {
-            name: self._entry(field.type, table, path, key=name)
+            name: self._entry(field.type, table, path=(*path, name))
             for name, field in fields.items()
             if name in table.entries
         }
         return None if len(self.faults) > before else kind.cls(**given)
 
-    def _entry(self, kind: inspect.Type, table: Table, path: Path, *, key: str) -> Any:
-        self.lines[*path, key] = table.lines[key]
-        return self.read(kind, table.entries[key], (*path, key))
+    def _entry(self, kind: inspect.Type, table: Table, *, path: Path) -> Any:
+        key = str(path[-1])
+        self.lines[path] = table.lines[key]
+        return self.read(kind, table.entries[key], path=path)
 
 
 def nearest(word: str, known: Any) -> str:
@@ -90,7 +91,7 @@ def _scalar(kind: inspect.Type, node: Node) -> Any:
         raise Fault(node.line, f"expected {_expected(kind)}, found {_found(node)}")
     match kind:
         case inspect.IntType() if node.plain and _WHOLE.fullmatch(node.text):
-            return _bounded(kind, int(node.text), node)
+            return _bounded(kind, int(node.text), node=node)
         case inspect.BoolType() if node.plain and node.text in ("true", "false"):
             return node.text == "true"
         case inspect.LiteralType():
@@ -104,7 +105,7 @@ def _scalar(kind: inspect.Type, node: Node) -> Any:
     raise Fault(node.line, f"expected {_expected(kind)}, found {_found(node)}")
 
 
-def _bounded(kind: inspect.IntType, number: int, node: Node) -> int:
+def _bounded(kind: inspect.IntType, number: int, *, node: Node) -> int:
     least, most = kind.ge or 0, kind.le or INTEGER_MAX
     if not least <= number <= most:
         raise Fault(node.line, f"expected a number from {least} to {most}, found `{number}`")

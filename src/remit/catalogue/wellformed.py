@@ -36,12 +36,12 @@ def names(declared: Declared) -> Faults:
     """Names are plain ASCII: no homoglyph, case variant or path ever looks like another's."""
     strict = {"agents": declared.agents, "services": declared.services, "connectors": declared.connectors}
     loose = {"people": declared.people, "issuers": declared.issuers, "purposes": declared.purposes}
-    yield from _named(strict, _NAME, "lower-case letters, digits and `-`")
-    yield from _named(loose, _WORD, "lower-case letters, digits and `. _ -`")
+    yield from _named(strict, _NAME, of="lower-case letters, digits and `-`")
+    yield from _named(loose, _WORD, of="lower-case letters, digits and `. _ -`")
     yield from _named(
         {key: getattr(declared, key) for key in ("environments", "tenants", "data_classes")},
         _WORD,
-        "lower-case letters, digits and `. _ -`",
+        of="lower-case letters, digits and `. _ -`",
     )
     for connector, row in declared.connectors.items():
         for tool in row.tools:
@@ -119,9 +119,9 @@ def gateway(declared: Declared) -> Faults:
     row = declared.gateway
     if (row.tls_cert is None) != (row.tls_key is None):
         yield ("gateway",), "`tls_cert` and `tls_key` stand together"
-    yield from _listen(("gateway", "listen"), row.listen, row)
+    yield from _listen(("gateway", "listen"), row.listen, row=row)
     if row.people is not None:
-        yield from _listen(("gateway", "people"), row.people, row)
+        yield from _listen(("gateway", "people"), row.people, row=row)
     if row.public_url is not None:
         yield from address(("gateway", "public_url"), row.public_url)
     if row.checkpoint_to is not None and "://" in row.checkpoint_to:
@@ -162,7 +162,7 @@ def _issuer_address(at: Path, row: IssuerRow) -> Faults:
             yield from address((*at, key), url)
 
 
-def _named(groups: Mapping[str, Iterable[str]], shape: re.Pattern[str], of: str) -> Faults:
+def _named(groups: Mapping[str, Iterable[str]], shape: re.Pattern[str], *, of: str) -> Faults:
     for kind, found in groups.items():
         for i, name in enumerate(found):
             if not shape.fullmatch(name):
@@ -190,7 +190,7 @@ def _pattern(at: Path, text: str) -> Faults:
         yield at, f"{e.message}; {e.advice}"
 
 
-def _listen(at: Path, text: str, row: Gateway) -> Faults:
+def _listen(at: Path, text: str, *, row: Gateway) -> Faults:
     found = _LISTEN.fullmatch(text)
     if found is None or int(found["port"]) > _PORT_MAX:
         yield at, f"`{text}` is no address, such as `127.0.0.1:8700`"

@@ -6,16 +6,14 @@ an end. `within` answers for one call; `opened`, `renewed`, `moved` and `templat
 """
 
 from remit.task.check import visible, within
-from remit.task.history import history, prefix_of, reservations, used
-from remit.task.model import Party, Setting, Stamp, Task, TaskSpec
+from remit.task.history import history, prefix_of, reservations
+from remit.task.model import Setting, Task, TaskSpec
 from remit.task.open import opened, renewed, template
 from remit.task.table import Move, diagram, moved
 
 __all__ = [
     "Move",
-    "Party",
     "Setting",
-    "Stamp",
     "Task",
     "TaskSpec",
     "diagram",
@@ -26,7 +24,6 @@ __all__ = [
     "renewed",
     "reservations",
     "template",
-    "used",
     "visible",
     "within",
 ]

@@ -1,12 +1,10 @@
-"""What a task has used: the names of its counters, and what policy is told of them. In one place, so that what commit
-counts is what policy reads.
+"""What a task has used: the names of its counters, in one place, so that what commit counts is what policy reads.
 
 Example: a write of `notes/add` under task `T` counts `task/T/calls`, `task/T/tier/write`, `task/T/tool/notes/add` and
 `task/T/class/<each data class>`, calls in flight included.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from remit.catalogue.classify import Classified
 from remit.task.model import History, Task
@@ -38,21 +36,6 @@ def history(counters: Mapping[str, int], task_id: str) -> History:
         tools=_under("tool/", own),
         data_classes=_under("class/", own),
     )
-
-
-def used(task: Task, past: History, *, now: int) -> dict[str, Any]:
-    """What policy is told of the task; `now` is epoch milliseconds, `age_s` whole seconds since it was opened."""
-    return {
-        "id": task.id,
-        "purpose": task.purpose,
-        "origin": task.origin,
-        "age_s": max(0, now - task.opened_at) // 1000,
-        "calls_left": max(0, task.budget.calls - past.calls),
-        "requester": task.requester.id,
-        "requester_proof": task.requester.proof,
-        "environment": task.scope.environment,
-        "tenant": task.scope.tenant,
-    }
 
 
 def _under(prefix: str, counters: Mapping[str, int]) -> dict[str, int]:
