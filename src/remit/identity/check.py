@@ -2,7 +2,7 @@
 
 from remit.catalogue import View
 from remit.catalogue.model import Agent
-from remit.identity.model import Claims, Issuer, Principal
+from remit.identity.model import Claims, Issuer, Kind, Principal
 from remit.identity.spiffe import agent_name, spiffe_id
 from remit.reasons import Denied, Reason
 
@@ -17,21 +17,21 @@ def admitted(principal: Principal, view: View) -> Agent:
     return agent
 
 
-def agent_of(claims: Claims, issuer: Issuer, view: View) -> Principal:
+def agent_of(claims: Claims, issuer: Issuer, *, view: View) -> Principal:
     """The agent a verified token is from: by name in the local trust domain, by exact (issuer, subject) elsewhere.
 
     Whether the catalogue knows the name of a local one is for `admitted` to say.
     """
     if issuer.kind == "local":
-        return _principal("agent", agent_name(spiffe_id(claims.subject)), claims, issuer)
+        return _principal("agent", agent_name(spiffe_id(claims.subject)), claims=claims, issuer=issuer)
     found = view.agent_by_identity(issuer.name, claims.subject)
     if found is None:
         service = view.service_by_identity(issuer.name, claims.subject)
         raise Denied(Reason.IDENTITY_UNMAPPED if service is None else Reason.IDENTITY_DOOR)
-    return _principal("agent", found, claims, issuer)
+    return _principal("agent", found, claims=claims, issuer=issuer)
 
 
-def service_of(claims: Claims, issuer: Issuer, view: View) -> Principal:
+def service_of(claims: Claims, issuer: Issuer, *, view: View) -> Principal:
     """The service a verified token is from, owned and unrevoked, or `Denied`. No local token is a service's."""
     name = view.service_by_identity(issuer.name, claims.subject)
     if name is None:
@@ -40,12 +40,12 @@ def service_of(claims: Claims, issuer: Issuer, view: View) -> Principal:
     view.service(name)
     if view.is_revoked("key", claims.key):
         raise Denied(Reason.IDENTITY_REVOKED, "the key is revoked")
-    return _principal("service", name, claims, issuer)
+    return _principal("service", name, claims=claims, issuer=issuer)
 
 
-def _principal(kind: str, name: str, claims: Claims, issuer: Issuer) -> Principal:
+def _principal(kind: Kind, name: str, *, claims: Claims, issuer: Issuer) -> Principal:
     return Principal(
-        kind=kind,  # type: ignore[arg-type]  # a Kind
+        kind=kind,
         name=name,
         id=f"{claims.issuer}#{claims.subject}" if issuer.kind == "oidc" else claims.subject,
         issuer=issuer.name,

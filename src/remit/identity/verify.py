@@ -50,7 +50,7 @@ def peek(token: str) -> Peeked:
     return Peeked(
         issuer=_text(claims, "iss") if "iss" in claims else None,
         subject=_text(claims, "sub"),
-        kid=_text(header, "kid", NAME_CHARS_MAX),
+        kid=_text(header, "kid", most=NAME_CHARS_MAX),
         algorithm=algorithm,
         typ=_text(header, "typ").lower().removeprefix("application/") if "typ" in header else "",
         claims=claims,
@@ -65,10 +65,10 @@ def verify(peeked: Peeked, *, key: Key, issuer: Issuer, audience: str, now_s: in
     Raises `Denied`: `identity.invalid`, `identity.expired`, `identity.audience`. Sources: RFC 7519, RFC 8725,
     SPIFFE JWT-SVID section 3 and 4.
     """
-    _signed(peeked, key, issuer)
-    _speaks_for(peeked, key, issuer)
-    expires = _fresh(peeked.claims, issuer, now_s)
-    _addressed(peeked.claims.get("aud"), issuer, audience)
+    _signed(peeked, key, issuer=issuer)
+    _speaks_for(peeked, key, issuer=issuer)
+    expires = _fresh(peeked.claims, issuer, now_s=now_s)
+    _addressed(peeked.claims.get("aud"), issuer, endpoint=audience)
     if "cnf" in peeked.claims:
         raise Denied(Reason.IDENTITY_INVALID, "the token is bound to a key whose possession cannot be proved here")
     return Claims(
@@ -77,11 +77,11 @@ def verify(peeked: Peeked, *, key: Key, issuer: Issuer, audience: str, now_s: in
         expires=expires,
         key=thumbprint(key),
         jti=_text(peeked.claims, "jti") if "jti" in peeked.claims else None,
-        task=_task(peeked.claims, key, issuer),
+        task=_task(peeked.claims, key, issuer=issuer),
     )
 
 
-def _signed(peeked: Peeked, key: Key, issuer: Issuer) -> None:
+def _signed(peeked: Peeked, key: Key, *, issuer: Issuer) -> None:
     """The issuer's key, an algorithm both allow, a right signature: which of them failed is nobody's business."""
     if (
         (issuer.kind != "spiffe" and peeked.issuer != issuer.issuer)  # JWT-SVID gives `iss` no meaning
@@ -93,14 +93,14 @@ def _signed(peeked: Peeked, key: Key, issuer: Issuer) -> None:
         raise _invalid()
 
 
-def _speaks_for(peeked: Peeked, key: Key, issuer: Issuer) -> None:
+def _speaks_for(peeked: Peeked, key: Key, *, issuer: Issuer) -> None:
     if key.only_subject is not None and key.only_subject != peeked.subject:
         raise _invalid()
     if issuer.kind != "oidc" and trust_domain_id(spiffe_id(peeked.subject).trust_domain) != issuer.issuer:
         raise _invalid()
 
 
-def _fresh(claims: Mapping[str, Any], issuer: Issuer, now_s: int) -> int:
+def _fresh(claims: Mapping[str, Any], issuer: Issuer, *, now_s: int) -> int:
     """When the token expires. Its life is counted from `iat`; a token without one is taken to be issued now."""
     expires = _time(claims, "exp")
     issued = now_s if "iat" not in claims and issuer.kind != "local" else _time(claims, "iat")
@@ -114,19 +114,19 @@ def _fresh(claims: Mapping[str, Any], issuer: Issuer, now_s: int) -> int:
     return expires
 
 
-def _addressed(named: Any, issuer: Issuer, audience: str) -> None:
+def _addressed(named: Any, issuer: Issuer, *, endpoint: str) -> None:
     """A token Remit issues names this endpoint and no other; an external one names at least one of ours."""
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise Denied(Reason.IDENTITY_AUDIENCE)
     if issuer.audiences is None:
-        if names != [audience]:
+        if names != [endpoint]:
             raise Denied(Reason.IDENTITY_AUDIENCE)
     elif issuer.audiences.isdisjoint(names):
         raise Denied(Reason.IDENTITY_AUDIENCE)
 
 
-def _task(claims: Mapping[str, Any], key: Key, issuer: Issuer) -> str | None:
+def _task(claims: Mapping[str, Any], key: Key, *, issuer: Issuer) -> str | None:
     """The task a local token names. The gateway's own key, which could speak for any agent, has to name one."""
     if issuer.kind != "local" or ("task" not in claims and key.only_subject is not None):
         return None
@@ -141,7 +141,7 @@ def _time(claims: Mapping[str, Any], name: str) -> int:
     return int(value)
 
 
-def _text(members: Mapping[str, Any], name: str, most: int = URI_CHARS_MAX) -> str:
+def _text(members: Mapping[str, Any], name: str, *, most: int = URI_CHARS_MAX) -> str:
     value = members.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable():
         raise _invalid()

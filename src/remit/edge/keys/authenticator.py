@@ -61,18 +61,19 @@ class TokenAuthenticator(Authenticator):
         self._issuers: tuple[View, Issuers] | None = None
 
     async def agent(self, token: str | None, audience: str) -> Principal:
-        return await self._principal("agent", token, audience)
+        return await self._principal("agent", token, audience=audience)
 
     async def service(self, token: str | None, audience: str) -> Principal:
-        return await self._principal("service", token, audience)
+        return await self._principal("service", token, audience=audience)
 
     async def subject(self, id_token: str) -> str:
         view = self._view()
         peeked = peek(id_token)
-        claims, _ = await self._verified(peeked, self._issuers_of(view).of_person(peeked), "", view)
+        issuer = self._issuers_of(view).of_person(peeked)
+        claims, _ = await self._verified(peeked, issuer, audience="", view=view)
         return f"{claims.issuer}#{claims.subject}"
 
-    async def _principal(self, door: str, token: str | None, audience: str) -> Principal:
+    async def _principal(self, door: str, token: str | None, *, audience: str) -> Principal:
         if not token:
             raise Denied(Reason.IDENTITY_MISSING)
         slot = (door, sha256(token.encode("utf-8", "surrogatepass")).digest(), audience)
@@ -87,21 +88,21 @@ class TokenAuthenticator(Authenticator):
             and self._now_ms() < known.until_ms
         ):
             return known.principal
-        principal, until_ms = await self._proved(door, token, audience, view)
+        principal, until_ms = await self._proved(door, token, audience=audience, view=view)
         self._remember(slot, _Remembered(principal, view, epoch, self._directory.generation, until_ms))
         return principal
 
-    async def _proved(self, door: str, token: str, audience: str, view: View) -> tuple[Principal, int]:
+    async def _proved(self, door: str, token: str, *, audience: str, view: View) -> tuple[Principal, int]:
         peeked = peek(token)
         issuer = self._issuers_of(view).of_workload(peeked)
-        claims, until_ms = await self._verified(peeked, issuer, audience, view)
+        claims, until_ms = await self._verified(peeked, issuer, audience=audience, view=view)
         if door == "service":
-            return service_of(claims, issuer, view), until_ms
-        principal = agent_of(claims, issuer, view)
+            return service_of(claims, issuer, view=view), until_ms
+        principal = agent_of(claims, issuer, view=view)
         admitted(principal, view)
         return principal, until_ms
 
-    async def _verified(self, peeked: Peeked, issuer: Issuer, audience: str, view: View) -> tuple[Claims, int]:
+    async def _verified(self, peeked: Peeked, issuer: Issuer, *, audience: str, view: View) -> tuple[Claims, int]:
         """The claims, and until when (epoch ms) they stand by themselves."""
         now_s = self._now_ms() // 1000
         if issuer.kind == "local":
