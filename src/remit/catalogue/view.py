@@ -4,7 +4,7 @@ A view is one consistent look at both; a reload or a change of the store makes a
 contract without a pin, a revoked name, a key of an agent the file does not declare are not there, whatever else is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +29,7 @@ class View(Struct, frozen=True, kw_only=True):
     revoked: frozenset[str]
     keys: Mapping[str, AgentKey]
     callables: Mapping[str, Tool]
-    templates: Mapping[str, tuple[Tool, ...]]
+    templates: Mapping[str, Sequence[Tool]]
     servers: Mapping[str, Contract]
 
     @classmethod
@@ -46,10 +46,10 @@ class View(Struct, frozen=True, kw_only=True):
         """The view of a file and the rows `pin`, `seen`, `agent_key` and `revoked`; `StoreFault` if one is none."""
         pinned, now = _contracts(declared, pins), _contracts(declared, seen)
         callables = dict(_callables(declared, pins=pinned, seen=now))
-        templates: dict[str, tuple[Tool, ...]] = {}
+        templates: dict[str, list[Tool]] = {}
         for tool in callables.values():
             if tool.contract.kind == "template":
-                templates[tool.contract.connector] = (*templates.get(tool.contract.connector, ()), tool)
+                templates.setdefault(tool.contract.connector, []).append(tool)
         return cls(
             declared=declared,
             digest=digest,
