@@ -55,10 +55,11 @@ CONTRACTS = (
 
 
 class SimulatedBackend:
-    """Governs by hand-written rules; `asked` are the calls in order, `counted` the refusals the door counted."""
+    """Governs by hand-written rules. `asked` are the calls in order, `looked` the lists, `counted` what the door counted."""
 
     def __init__(self) -> None:
         self.asked: list[Ask] = []
+        self.looked: list[Ask] = []
         self.counted: Counter[str] = Counter()
         self.running = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -115,6 +116,7 @@ class SimulatedBackend:
         return Released(result=Raw(result), ending="completed", labels=("untrusted",))
 
     async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
+        self.looked.append(ask)
         if ask.task == "closed":
             return Refusal(reason=Reason.TASK_NOT_OPEN, detail="", verdict="DENY", receipt="r-6")
         return tuple(

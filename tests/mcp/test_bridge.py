@@ -15,6 +15,7 @@ from mcp.client.stdio import stdio_client
 
 from remit.edge.mcp.bridge import Destination, bridge
 from remit.errors import CallerFault
+from remit.limits import BODY_BYTES_MAX
 from tests.mcp.conftest import Door, modern
 from tests.mcp.simulated import ADA
 
@@ -156,7 +157,7 @@ async def test_a_refused_token_is_told_under_the_requests_own_id(door: Door) -> 
 async def test_an_absent_gateway_is_an_answer() -> None:
     desktop = Desktop(at("http://127.0.0.1:9/mcp"))
     answer = await desktop.asks(modern("tools/list"))
-    assert answer["error"]["message"] == "the gateway cannot be reached; check that it runs"
+    assert answer["error"]["message"] == "the gateway cannot be reached; nothing was sent; check that it runs"
     await desktop.leaves()
 
 
@@ -181,6 +182,8 @@ async def other_gateway() -> AsyncIterator[str]:
                 return web.Response(text=events, content_type="text/event-stream")
             case "/cut":
                 return web.Response(text=": ping\n\n", content_type="text/event-stream")
+            case "/odd":
+                return web.Response(text='{"id":1,"result":{"tools":1}}', content_type="application/json")
             case "/redirect":
                 raise web.HTTPTemporaryRedirect("/stream")
             case "/pretty":
@@ -214,11 +217,47 @@ async def test_an_answer_is_written_on_one_line(other_gateway: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path, words", [("/redirect", "HTTP status 307"), ("/none", "HTTP status 502"), ("/cut", "cannot be reached")]
+    "path, words",
+    [
+        ("/redirect", "HTTP status 307"),
+        ("/none", "HTTP status 502"),
+        ("/cut", "may have happened"),
+        ("/odd", "may have happened"),
+    ],
 )
 async def test_an_answer_that_is_none_is_an_error(other_gateway: str, path: str, words: str) -> None:
     desktop = Desktop(at(other_gateway + path))
-    answer = await desktop.asks(modern("tools/call", {"name": "x"}))
+    answer = await desktop.asks(modern("tools/list"))
     assert (answer["id"], answer["error"]["code"]) == (1, 4502)
     assert words in answer["error"]["message"]
     await desktop.leaves()
+
+
+async def _started(door: Door, stdin: Any) -> asyncio.subprocess.Process:
+    command = (sys.executable, str(SCRIPT), door.url + "/mcp/notes", ADA)
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def test_a_line_that_never_ends_is_refused(door: Door) -> None:
+    process = await _started(door, asyncio.subprocess.PIPE)
+    output, errors = await asyncio.wait_for(process.communicate(b"x" * (BODY_BYTES_MAX + 2)), 20)
+    assert msgspec.json.decode(output)["error"]["code"] == -32600
+    assert errors == b""
+
+
+async def test_a_last_line_needs_no_newline(door: Door) -> None:
+    process = await _started(door, asyncio.subprocess.PIPE)
+    output, errors = await asyncio.wait_for(process.communicate(msgspec.json.encode(modern("tools/list"))), 20)
+    assert msgspec.json.decode(output)["id"] == 1
+    assert errors == b""
+
+
+async def test_a_file_as_input_is_told_plainly(door: Door) -> None:
+    with SCRIPT.open() as file:
+        process = await _started(door, file)
+        output, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert output == b""
+    assert b"standard input and output have to be pipes" in errors
+    assert ADA.encode() not in errors

@@ -6,8 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.rpc import Fault
+from remit.edge.mcp.sessions import Sessions
 from tests.mcp.conftest import Door, legacy, plain
-from tests.mcp.simulated import BOB
+from tests.mcp.simulated import ADA, BOB, SimulatedBackend
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -144,3 +147,20 @@ async def test_a_modern_notification_does_nothing(door: Door) -> None:
     assert (await door.send(message, plain() | {"MCP-Protocol-Version": "2026-07-28"}))[0] == 202
     assert (await door.send(message, plain() | {"MCP-Protocol-Version": "2027-01-01"}))[0] == 400
     assert door.backend.asked == []
+
+
+async def test_a_clients_first_look_is_made_under_its_own_name(door: Door) -> None:
+    await door.session()
+    assert {ask.client[:8] for ask in door.backend.looked} == {"session:"}
+
+
+async def test_an_idle_session_expires() -> None:
+    now = 0.0
+    sessions = Sessions(idle_s=10, clock=lambda: now)
+    ada = await SimulatedBackend().authenticate(ADA, "")
+    idle, busy = (sessions.open(ada, None, revision="2025-11-25", most=4) for _ in range(2))
+    with busy.running(1, Cancelled()):
+        now = 11.0
+        with pytest.raises(Fault, match="no such session"):
+            sessions.find(ada, None, session_id=idle.id)
+        assert sessions.find(ada, None, session_id=busy.id) is busy

@@ -31,7 +31,8 @@ Write = Callable[[bytes], Awaitable[None]]
 # How long calls may still run after the client closed our input, before they are abandoned.
 _GRACE_S: Final = 1.5
 _CONNECT_S: Final = 10
-_UNREACHABLE: Final = "the gateway cannot be reached; check that it runs"
+_UNREACHABLE: Final = "the gateway cannot be reached; nothing was sent; check that it runs"
+_CUT_OFF: Final = "the gateway did not answer; what was asked may have happened, so check before repeating it"
 
 
 class Destination(Struct, frozen=True, kw_only=True):
@@ -161,8 +162,10 @@ class _Bridge:
     async def _ask(self, message: Message, line: bytes) -> None:
         try:
             answer = await self._answer(message, line)
-        except (aiohttp.ClientError, TimeoutError):
+        except aiohttp.ClientConnectorError:
             answer = error(message.id, Code.UNREACHABLE, message=_UNREACHABLE)
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, _SessionLost):
+            answer = error(message.id, Code.UNREACHABLE, message=_CUT_OFF)
         except RemitError as e:
             answer = error(message.id, Code.UNREACHABLE, message=e.message)
         await self._say(answer)

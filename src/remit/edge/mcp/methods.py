@@ -7,6 +7,8 @@ answered from pinned copies. The aggregate endpoint serves no resources, since U
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import msgspec
+
 from remit.answer import Refusal
 from remit.edge.mcp.agreement import Mirrored, agrees, mirrored_by
 from remit.edge.mcp.backend import Backend
@@ -90,9 +92,10 @@ class Methods:
                 400, Code.INVALID_PARAMS, message="`initialize` has `protocolVersion`, `capabilities` and `clientInfo`"
             )
         revision = wanted if wanted in LEGACY else LEGACY[0]
-        about = await self._about(request)
         most = self._backend.sessions_max(request.principal.name)
         session = self._sessions.open(request.principal, request.endpoint.connector, revision=revision, most=most)
+        # From here on the client has its name, under which its default task may be opened.
+        about = await self._about(msgspec.structs.replace(request, session=session))
         members = {"protocolVersion": revision, "serverInfo": self._render.info, **about}
         body = result(request.message.id, members)
         return Response(body=body, headers=((b"mcp-session-id", session.id.encode()),))
@@ -117,7 +120,9 @@ class Methods:
     async def _reaches(self, request: Request) -> bool:
         for listing in LISTINGS.values():
             found = await self._backend.listed(request.ask(), listing.kind)
-            if not isinstance(found, Refusal) and found:
+            if isinstance(found, Refusal):
+                return False
+            if found:
                 return True
         return False
 
