@@ -74,6 +74,7 @@ class Conversation:
     def __init__(self, wire: Wire, server: Server) -> None:
         self._wire = wire
         self.server = server
+        self._label = server.label
 
     @property
     def alive(self) -> bool:
@@ -91,7 +92,7 @@ class Conversation:
             )
         )
         error = None if answer.error is None else (answer.error.code, answer.error.message)
-        return Reply(result=answer.result, error=error, received=answer.received, upstream=self.server.label)
+        return Reply(result=answer.result, error=error, received=answer.received, upstream=self._label)
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Raw] | None:
         """The members of the result of a question of our own; None if the server knows no such method."""
@@ -108,10 +109,15 @@ class Conversation:
 async def opened(wire: Wire, *, legacy_first: bool = False) -> Conversation:
     """Find out which generation the server speaks, and open a conversation in it. Raises `UpstreamFault`.
 
-    `legacy_first` skips the probe: the last conversation with this server was of the older generation.
+    `legacy_first` begins with the handshake: the last conversation with this server was of the older generation.
     """
-    server = None if legacy_first else await _discovered(wire)
-    return Conversation(wire, server or await _initialized(wire))
+    if legacy_first:
+        try:
+            return Conversation(wire, await _initialized(wire))
+        except UpstreamFault as e:
+            if e.why != "protocol":
+                raise
+    return Conversation(wire, await _discovered(wire) or await _initialized(wire))
 
 
 async def _discovered(wire: Wire) -> Server | None:

@@ -10,7 +10,7 @@ resuming a broken stream, and the two-endpoint transport of 2024-11-05.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -56,6 +56,7 @@ def pool() -> ClientSession:
     return ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
+        headers=_ALWAYS,
         auto_decompress=False,
         trust_env=False,
         timeout=ClientTimeout(total=None),
@@ -69,7 +70,7 @@ class HttpWire:
         self._http = http
         self._url = URL(url)
         self._changed = changed
-        self._headers: dict[str, str] = dict(_ALWAYS)
+        self._headers: dict[str, str] = {}
         self._modern = True
         self._session: str | None = None
         self._expired = False
@@ -97,12 +98,13 @@ class HttpWire:
         until = asyncio.timeout(request.timeout_s)
         self._running.add(until)
         try:
-            async with until, self._posted(body, headers, request.timeout_s) as response:
-                return await self._answer(response, number)
+            async with until:
+                response = await self._post(body, headers, request.timeout_s)
+                return await self._read(response, number)
         except TimeoutError as e:
-            self._withdraw(request, number)
             if self._ended:
                 raise UpstreamFault("the session was ended while the call ran", sent=True) from e
+            self._withdraw(request, number)
             raise timed_out(request.timeout_s) from e
         except asyncio.CancelledError:
             self._withdraw(request, number)
@@ -144,27 +146,29 @@ class HttpWire:
             headers["Mcp-Session-Id"] = self._session
         return headers
 
-    @contextlib.asynccontextmanager
-    async def _posted(self, body: bytes, headers: Mapping[str, str], seconds: float) -> AsyncIterator[ClientResponse]:
-        """POST once. Leaving by an exception closes the response, which is how a modern request is cancelled."""
+    async def _post(self, body: bytes, headers: Mapping[str, str], seconds: float) -> ClientResponse:
+        """POST once."""
         connect = ClientTimeout(total=None, connect=min(_CONNECT_S, seconds / 2))
         try:
-            response = await self._http.post(
-                self._url, data=body, headers=headers, allow_redirects=False, timeout=connect
-            )
-            try:
-                yield response
-            except BaseException:
-                response.close()
-                raise
-            if not response.closed:
-                _spawn(_finish(response), self._endings)
+            return await self._http.post(self._url, data=body, headers=headers, allow_redirects=False, timeout=connect)
         except _NOT_CONNECTED as e:
             raise UpstreamFault(f"the tool server at `{self._url.origin()}` cannot be reached", sent=False) from e
-        except (aiohttp.ClientError, OSError) as e:
-            if isinstance(e, TimeoutError):
-                raise
-            raise UpstreamFault("the connection to the tool server broke", sent=True) from e
+        except aiohttp.ClientError as e:
+            raise _broken() from e
+
+    async def _read(self, response: ClientResponse, number: int) -> Answer:
+        """The answer in a response, which is closed if it holds none: on the modern wire, that cancels the request."""
+        try:
+            answer = await self._answer(response, number)
+        except aiohttp.ClientError as e:
+            response.close()
+            raise _broken() from e
+        except BaseException:
+            response.close()
+            raise
+        if not response.closed:
+            _spawn(_finish(response), self._endings)
+        return answer
 
     async def _answer(self, response: ClientResponse, number: int) -> Answer:
         if response.status >= HTTPStatus.BAD_REQUEST:
@@ -229,8 +233,12 @@ class HttpWire:
         """POST something that has no answer. Whether it arrives is nobody's concern but the server's."""
         headers = dict(self._headers) if self._session is None else {**self._headers, "Mcp-Session-Id": self._session}
         with contextlib.suppress(UpstreamFault, TimeoutError):
-            async with asyncio.timeout(_CONNECT_S), self._posted(body, headers, _CONNECT_S):
-                pass
+            async with asyncio.timeout(_CONNECT_S):
+                (await self._post(body, headers, _CONNECT_S)).release()
+
+
+def _broken() -> UpstreamFault:
+    return UpstreamFault("the connection to the tool server broke", sent=True)
 
 
 def _spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:

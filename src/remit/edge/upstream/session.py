@@ -77,12 +77,20 @@ class Session:
         try:
             conversation = await self._current()
             self._agree(contract, pinned_server)
-            reply = await conversation.call(outgoing, contract)
+            reply = await self._called(conversation, contract, outgoing)
             self._failures = 0
             return reply
         finally:
             self.in_flight -= 1
             self.used = _now()
+
+    async def _called(self, conversation: Conversation, contract: Contract, outgoing: Outgoing) -> Reply:
+        try:
+            return await conversation.call(outgoing, contract)
+        except (UpstreamFault, Denied):
+            raise
+        except Exception as e:
+            raise UpstreamFault("the call broke down on our side; it may have been sent", sent=True) from e
 
     async def look(self) -> tuple[Contract, ...]:
         """What the server advertises now."""
@@ -125,9 +133,13 @@ class Session:
             if work.cancelled() and task is not None and not task.cancelling():
                 raise UpstreamFault("the session was ended", sent=False) from None
             raise
+        except Denied:
+            raise
         except RemitError as e:
             # Whatever went wrong did so before the call: none of its bytes were written.
             raise UpstreamFault(e.message, e.advice, sent=False) from e
+        except Exception as e:
+            raise UpstreamFault("the session could not be opened", sent=False) from e
 
     def _worked_out(self, work: asyncio.Task[None]) -> None:
         self._work = None
