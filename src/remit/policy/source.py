@@ -91,13 +91,11 @@ def _line(text: str, start: int) -> int:
 def _policy(text: str, where: str) -> Policy:
     try:
         parsed = cedarpy.policies_to_pst(text)
+        (tree,) = (*parsed.static_policies.values(), *parsed.templates.values())
     except ValueError as e:
         raise ConfigFault(f"not a Cedar policy: {e}", "see docs.cedarpolicy.com for the grammar", where) from e
     if parsed.templates:
         raise ConfigFault("a policy has a slot", "write the agent or connector instead of `?principal`", where)
-    if len(parsed.static_policies) != 1:
-        raise ConfigFault("one policy was expected before `;`", "end every policy with one `;`", where)
-    (tree,) = parsed.static_policies.values()
     name = tree.annotations.get("id", "")
     if not _NAME.match(name):
         raise ConfigFault(

@@ -66,7 +66,7 @@ def projected(record: RecordOf, args: Mapping[str, Any]) -> tuple[dict[str, Any]
     return found, sorted(untyped)
 
 
-def _members(record: RecordOf, value: Mapping[str, Any], untyped: list[str], *, at: str = "") -> dict[str, Any]:
+def _members(record: RecordOf, value: Mapping[str, Any], *, untyped: list[str], at: str = "") -> dict[str, Any]:
     found = {}
     for name, inner in value.items():
         kind, _ = record.members.get(name, (None, False))
