@@ -55,7 +55,7 @@ CONTRACTS = (
 
 
 class SimulatedBackend:
-    """Governs by hand-written rules. `asked` are the calls in order, `looked` the lists, `counted` what the door counted."""
+    """Governs by fixed rules. `asked` are the calls in order, `looked` the lists, `counted` what the door counted."""
 
     def __init__(self) -> None:
         self.asked: list[Ask] = []
