@@ -280,6 +280,9 @@ class World:
     async def revoke(self, what: Any, name: str) -> None:
         await self.inventory.revoke(self.who(), Revocation(what=what, name=name, reason="a test"))
 
+    async def restore(self, what: Any, name: str) -> None:
+        await self.inventory.restore(self.who(), Revocation(what=what, name=name, reason="a test"))
+
     def token(self, agent: str = "scout", task: str | None = None, audience: str = f"{URL}/mcp/notes") -> str:
         issuer = LocalIssuer(self.keys[agent], "world.test")
         return issuer.mint(agent, audience=audience, now_s=self.now // 1000, task=task)
@@ -360,4 +363,3 @@ async def _no_network(source: Any) -> bytes:
 def kinds(receipts: Sequence[Receipt]) -> Mapping[str, int]:
     """How many receipts there are of each kind."""
     return Counter(type(receipt.body).__name__ for receipt in receipts)
-

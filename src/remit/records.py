@@ -18,7 +18,7 @@ from remit.world import World
 
 async def deny(case: Case, no: Denied, world: World) -> Refusal:
     """Record a no and say it. Without a proven identity it is only counted; if it cannot be recorded it is still a no."""
-    if not case.has("principal"):
+    if not await _identified(case, world):
         world.denials.noise(no.reason)
         return refused(no, "")
     body = Denial(asked=case.asked(), verdict=no.verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
@@ -53,6 +53,16 @@ async def conclude(
     if isinstance(ended, Withheld):
         return refused(Denied(ended.reason, ended.detail), str(intent))
     return ended
+
+
+async def _identified(case: Case, world: World) -> bool:
+    """Whether it is proven who asks, also when step 1 said no before anybody looked."""
+    if not case.has("principal"):
+        try:
+            case.principal = await world.authenticator.agent(case.ask.token, case.ask.audience)
+        except (RemitError, Denied):
+            return False
+    return True
 
 
 def _draft(body: Denial, case: Case) -> Draft:
