@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from remit.edge.cli.reference import rewritten
 from remit.reasons import WORDS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -31,7 +32,12 @@ out of its reach and what does not exist look alike; the receipt holds the true 
 """
 
 
-PAGES: dict[str, Callable[[], str]] = {"reasons.md": reasons}
+def cli() -> str:
+    """The page of the command line: what was written by hand, then every command."""
+    return rewritten((REFERENCE / "cli.md").read_text())
+
+
+PAGES: dict[str, Callable[[], str]] = {"cli.md": cli, "reasons.md": reasons}
 
 
 def main() -> int:

@@ -46,7 +46,7 @@ def test_the_private_half_stays_in_the_profile(remit, home, enrolling):
     private = json.loads((home / "agents" / "scout.json").read_text())["key"]["d"]
     sent = json.dumps(enrolling.asked)
     assert private not in sent
-    assert "\"d\"" not in sent
+    assert '"d"' not in sent
     assert private not in ran.out + ran.err
     assert private not in repr(profile.load(home / "agents" / "scout.json"))
     assert ran.json == {**ENROLLED, "profile": str(home / "agents" / "scout.json")}

@@ -30,7 +30,7 @@ def test_every_command_explains_itself(name):
     for example in parser.examples:
         assert example.startswith(name)
     helped = parser.format_help()
-    assert all(action.help for action in parser._actions), helped
+    assert all(action.help for action in parser.arguments()), helped
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -55,7 +55,9 @@ def test_what_a_requester_wrote_cannot_move_the_cursor(remit, door):
 
 
 def test_list_filters_at_the_door_and_shows_newest_first(remit, door):
-    door.answers["GET", "/v1/tasks?agent=scout&state=open"] = {"tasks": [TASK, {**TASK, "id": "t-2", "opened_at": 9_000}]}
+    door.answers["GET", "/v1/tasks?agent=scout&state=open"] = {
+        "tasks": [TASK, {**TASK, "id": "t-2", "opened_at": 9_000}]
+    }
     ran = remit("task", "list", "--agent", "scout", "--state", "open")
     assert [line.split()[0] for line in ran.out.splitlines()] == ["TASK", "t-2", "t-1"]
 
@@ -96,11 +98,20 @@ WRONG = {
     "no command": (["task"], "COMMAND"),
     "no such command": (["task", "close", "t-1"], "invalid choice: 'close'"),
     "calls is no number": (["task", "open", "--agent", "a", "--purpose", "p", "--calls", "many"], "invalid int"),
-    "per-tool without a number": (["task", "open", "--agent", "a", "--purpose", "p", "--per-tool", "x"], "TARGET=VALUE"),
+    "per-tool without a number": (
+        ["task", "open", "--agent", "a", "--purpose", "p", "--per-tool", "x"],
+        "TARGET=VALUE",
+    ),
     "per-tool is no number": (["task", "open", "--agent", "a", "--purpose", "p", "--per-tool", "x=-1"], "`-1`"),
     "argument without a file": (["task", "open", "--agent", "a", "--purpose", "p", "--argument", "=f"], "TARGET=VALUE"),
-    "argument's file is missing": (["task", "open", "--agent", "a", "--purpose", "p", "--argument", "x=/nowhere"], "/nowhere"),
-    "argument's file is no JSON": (["task", "open", "--agent", "a", "--purpose", "p", "--argument", f"x={__file__}"], "JSON"),
+    "argument's file is missing": (
+        ["task", "open", "--agent", "a", "--purpose", "p", "--argument", "x=/nowhere"],
+        "/nowhere",
+    ),
+    "argument's file is no JSON": (
+        ["task", "open", "--agent", "a", "--purpose", "p", "--argument", f"x={__file__}"],
+        "JSON",
+    ),
     "abbreviated flag": (["task", "open", "--age", "a", "--purpose", "p"], "--agent"),
     "renew without minutes": (["task", "renew", "t-1"], "--minutes"),
 }

@@ -29,7 +29,9 @@ from remit.ledger.receipt import (
 )
 
 ANA = Actor(name="ana", kind="human", via="socket")
-LOG = Asked(call="c1", door="mcp-http", method="tools/call", connector="git", name="git_log", agent="scout", policies=("reads",))
+LOG = Asked(
+    call="c1", door="mcp-http", method="tools/call", connector="git", name="git_log", agent="scout", policies=("reads",)
+)
 TOUCHED = msgspec.json.encode((Touched(data_class="internal", pointer="/repo_path", value="/srv/repo"),))
 
 # Body → the words its line holds.
@@ -53,9 +55,12 @@ EVENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
         ),
         ("· ana", "task open", "scout for triage, asked by person/ana (authenticated): because"),
     ),
-    "policy": (PolicyEvent(policy_set="sha256:" + "a" * 64, added=("x",), actor=ANA), ("sha256:aaaaaaaaaaaa", "+1 -0 ~0")),
+    "policy": (
+        PolicyEvent(policy_set="sha256:" + "a" * 64, added=("x",), actor=ANA),
+        ("sha256:aaaaaaaaaaaa", "+1 -0 ~0"),
+    ),
     "contract": (
-        ContractEvent(event="drifted", connector="time", contract_kind="tool", name="now", digest="sha256:b", actor=ANA),
+        ContractEvent(event="drifted", connector="time", contract_kind="tool", name="now", digest="b", actor=ANA),
         ("contract drifted", "tool time/now"),
     ),
     "inventory": (
@@ -81,7 +86,7 @@ def told(*receipts: tuple[Any, dict[str, bytes]], rest: bool = False) -> list[st
     entries = []
     for seq, (body, values) in enumerate(receipts):
         entries += timeline.take(Receipt(seq=seq, at=1_000 + seq * 500, body=body), values)
-    return [line(entry, screen, 1_000) for entry in (*entries, *(timeline.rest() if rest else ()))]
+    return [line(entry, screen, since=1_000) for entry in (*entries, *(timeline.rest() if rest else ()))]
 
 
 @pytest.mark.parametrize("body, words", EVENTS.values(), ids=EVENTS)

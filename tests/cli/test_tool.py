@@ -6,7 +6,12 @@ CONTRACTS = {
         {"target": "time/now\u202e", "kind": "tool", "status": "drifted", "tier": None, "data_classes": []},
     ]
 }
-DIFF = {"target": "time", "digest": "sha256:d", "diff": "--- pinned\n+++ now\n+\x1b[2Jnew\u202e", "open": ["/properties/x"]}
+DIFF = {
+    "target": "time",
+    "digest": "sha256:d",
+    "diff": "--- pinned\n+++ now\n+\x1b[2Jnew\u202e",
+    "open": ["/properties/x"],
+}
 
 
 def test_list_tells_where_each_contract_stands(remit, door):

@@ -14,22 +14,22 @@ from remit.errors import CallerFault
 
 def declare(parser: Parser) -> None:
     """Add the command's own commands."""
-    parser.command("list", "list agents: owner, model, keys, state", _declare_list)
-    parser.command("enroll", "give an agent a key of its own", _declare_enroll)
-    parser.command("revoke", "refuse everything an agent asks, from the next call on", _declare_revoke)
-    parser.command("restore", "let a revoked agent ask again", _declare_restore)
+    parser.command("list", "list agents: owner, model, keys, state", fill=_declare_list)
+    parser.command("enroll", "give an agent a key of its own", fill=_declare_enroll)
+    parser.command("revoke", "refuse everything an agent asks, from the next call on", fill=_declare_revoke)
+    parser.command("restore", "let a revoked agent ask again", fill=_declare_restore)
 
 
 def _declare_list(parser: Parser) -> None:
-    parser.leaf(_list, "List the agents of the catalogue and what is in force of them.", ("remit agent list",))
+    parser.leaf(_list, "List the agents of the catalogue and what is in force of them.", examples=("remit agent list",))
 
 
 def _declare_enroll(parser: Parser) -> None:
     parser.leaf(
         _enroll,
-        "Give a catalogued agent a key that signs for it alone. Without --public-key a key is made here and the\n"
+        "Give a catalogued agent a key that signs for it alone. Without --public-key a key is made here and the "
         "profile with its private half is written, readable by its owner only; hand it to the agent's own user.",
-        (
+        examples=(
             "remit agent enroll scout",
             "remit agent enroll scout --out /home/scout/.config/remit/scout.json",
             "remit agent enroll scout --public-key scout.jwk",
@@ -47,7 +47,7 @@ def _declare_revoke(parser: Parser) -> None:
     parser.leaf(
         _revoke,
         "Revoke an agent. When this returns, no call of it commits any more and its sessions are closed.",
-        ('remit agent revoke scout --reason "its host was taken over"',),
+        examples=('remit agent revoke scout --reason "its host was taken over"',),
     )
     _named(parser)
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why; kept in the receipt")
@@ -57,7 +57,7 @@ def _declare_restore(parser: Parser) -> None:
     parser.leaf(
         _restore,
         "Let a revoked agent ask again. Tasks that were revoked meanwhile stay ended.",
-        ('remit agent restore scout --reason "host rebuilt"',),
+        examples=('remit agent restore scout --reason "host rebuilt"',),
     )
     _named(parser)
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; kept in the receipt")

@@ -3,9 +3,6 @@
 The agent's key stays in its profile and in this process. The client's configuration names the agent, nothing else.
 """
 
-import asyncio
-import secrets
-import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -18,10 +15,10 @@ def declare(parser: Parser) -> None:
     """Add what the command takes."""
     parser.leaf(
         _run,
-        "Be the stdio MCP server of a desktop client, and pass what it asks on to the gateway in the agent's name. For\n"
-        "each request a token of minutes is signed with the key of the agent's profile; no secret stands in the client's\n"
-        "configuration, in arguments, in the environment or in any output.",
-        (
+        "Be the stdio MCP server of a desktop client, and pass what it asks on to the gateway in the agent's name. "
+        "For each request a token of minutes is signed with the key of the agent's profile; no secret stands in the "
+        "client's configuration, in arguments, in the environment or in any output.",
+        examples=(
             "remit connect --agent scout",
             "remit connect --agent scout --task TASK --connector git",
             "remit connect --agent scout --profile ~/.config/remit/scout.json",
@@ -34,18 +31,6 @@ def declare(parser: Parser) -> None:
 
 
 def _run(options: Namespace, screen: Screen) -> None:
-    from remit.edge.cli.profile import load
-    from remit.edge.mcp.bridge import Destination, bridge_stdio
-    from remit.errors import CallerFault
+    from remit.edge.cli.bridging import bridge
 
-    profile = load(options.profile or find(options.home).profile(options.agent))
-    if profile.agent != options.agent:
-        raise CallerFault(f"the profile is `{profile.agent}`'s, not `{options.agent}`'s", "name the right file")
-    issuer = profile.issuer()
-    url = f"{profile.url}/mcp/{options.connector}" if options.connector else f"{profile.url}/mcp"
-
-    def token() -> str:
-        return issuer.mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task)
-
-    client = f"bridge-{secrets.token_hex(8)}"
-    asyncio.run(bridge_stdio(Destination(url=url, token=token, client=client, task=options.task)))
+    bridge(options.profile or find(options.home).profile(options.agent), options)

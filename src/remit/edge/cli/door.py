@@ -6,7 +6,6 @@ code takes the store's lock, so two writers cannot meet. The door's errors come 
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from remit import errors
 from remit.edge.cli.home import Home
-from remit.errors import RemitError, StoreFault, UpstreamFault
+from remit.errors import RemitError, UpstreamFault
 
 _TIMEOUT_S: Final = 120
 
@@ -25,7 +24,7 @@ class Refused(RemitError):
 
     exit_code = 9
 
-    def __init__(self, message: str, advice: str = "", reason: str = "") -> None:
+    def __init__(self, message: str, advice: str = "", *, reason: str = "") -> None:
         super().__init__(message, advice)
         self.reason = reason
 
@@ -39,12 +38,12 @@ class Door:
     def get(self, path: str, **query: str | None) -> Any:
         """What a resource says. Query values that are None are left out."""
         given = {name: value for name, value in query.items() if value is not None}
-        return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None)
+        return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, body=None)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Do something. Values that are None are left out of the body."""
         given = {name: value for name, value in (body or {}).items() if value is not None}
-        return self._ask("POST", path, json.dumps(given).encode())
+        return self._ask("POST", path, body=json.dumps(given).encode())
 
     def runs(self) -> bool:
         """Whether a gateway listens at the socket."""
@@ -54,7 +53,7 @@ class Door:
             return False
         return True
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+    def _ask(self, method: str, path: str, *, body: bytes | None) -> Any:
         try:
             status, answer = _over_socket(self._home.socket, method, path=path, body=body)
         except (FileNotFoundError, ConnectionRefusedError):
@@ -124,7 +123,7 @@ def _fault(kind: str, message: str, *, told: Mapping[str, Any]) -> RemitError:
     advice = told.get("advice") or ""
     match kind:
         case "Denied":
-            return Refused(message, advice, told.get("reason") or "")
+            return Refused(message, advice, reason=told.get("reason") or "")
         case "UpstreamFault":
             return UpstreamFault(message, advice, sent=True)
         case "CallerFault" | "NotPermitted" | "ConfigFault" | "Conflict" | "StoreFault" | "Unverified":

@@ -35,15 +35,15 @@ def read_json(file: Path) -> Any:
 def write_secret(file: Path, data: bytes) -> Path:
     """Write a file only its owner can read, under its final name only when it is whole."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _placed(file, data, _SECRET_MODE)
+    return _placed(file, data, mode=_SECRET_MODE)
 
 
 def write(file: Path, data: bytes) -> Path:
     """Write a file, under its final name only when it is whole."""
-    return _placed(file, data, 0o666)
+    return _placed(file, data, mode=0o666)
 
 
-def _placed(file: Path, data: bytes, mode: int) -> Path:
+def _placed(file: Path, data: bytes, *, mode: int) -> Path:
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         # The mode stands from the first byte on: nobody can open the draft in between.

@@ -76,9 +76,9 @@ def declare(parser: Parser) -> None:
     """Add what the command takes."""
     parser.leaf(
         _run,
-        "Make a new home: remit.yaml with you as its one person, keys, the starter policy in force, an empty ledger\n"
+        "Make a new home: remit.yaml with you as its one person, keys, the starter policy in force, an empty ledger "
         "whose first receipts say so. Nothing that exists is overwritten; a failure half way leaves nothing.",
-        ("remit init", "remit init /srv/remit"),
+        examples=("remit init", "remit init /srv/remit"),
     )
     parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="where; else --home, else here")
 

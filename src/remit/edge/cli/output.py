@@ -1,8 +1,8 @@
 """What a command shows: text for people, JSON for programs, one line for errors.
 
 The answer goes to standard output, everything else to standard error. Colour and progress appear only on a terminal,
-never with `NO_COLOR` or `--json`. Text that came from an agent, a tool or a requester may hold anything: `visible` makes
-control, bidirectional and other unseen characters readable, and everything shown in a line goes through it.
+never with `NO_COLOR` or `--json`. Text that came from an agent, a tool or a requester may hold anything: `visible`
+makes control, bidirectional and other unseen characters readable, and everything shown in a line goes through it.
 """
 
 import json
@@ -22,7 +22,7 @@ _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def visible(text: object, most: int = 500) -> str:
-    """`text` on one line with nothing hidden in it: unseen characters as `\\u{202e}`, cut after `most` characters."""
+    r"""`text` on one line with nothing hidden in it: unseen characters as `\u{202e}`, cut after `most` characters."""
     shown = str(text)
     cut = shown if len(shown) <= most else shown[: most - 1] + "…"
     if cut.isascii() and cut.isprintable():

@@ -6,6 +6,7 @@
 
 import argparse
 import importlib
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -13,6 +14,8 @@ from typing import Any, Final, NoReturn
 from remit import __version__
 from remit.edge.cli.output import Screen
 from remit.errors import CallerFault
+
+_WIDTH: Final = 96
 
 Run = Callable[[argparse.Namespace, Screen], int | None]
 
@@ -56,15 +59,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise CallerFault(message, f"`{self.prog} --help` shows what it takes")
 
-    def leaf(self, run: Run, description: str, examples: Sequence[str]) -> None:
+    def arguments(self) -> Sequence[argparse.Action]:
+        """Everything it takes, in the order it was declared."""
+        return self._actions
+
+    def leaf(self, run: Run, description: str, *, examples: Sequence[str]) -> None:
         """Make this parser a command: what it runs, what it does in a paragraph, how it is used."""
         self.set_defaults(run=run)
-        self.description = description
+        self.description = textwrap.fill(description, _WIDTH)
         self.examples = tuple(examples)
         self.epilog = "examples:\n" + "\n".join(f"  {example}" for example in examples)
         add_globals(self, default=argparse.SUPPRESS)
 
-    def command(self, name: str, summary: str, fill: Callable[["Parser"], None] | None = None) -> "Parser":
+    def command(self, name: str, summary: str, *, fill: Callable[["Parser"], None] | None = None) -> "Parser":
         """A command under this one."""
         if self._subcommands is None:
             self._subcommands = self.add_subparsers(
@@ -85,7 +92,7 @@ def root() -> Parser:
     made.add_argument("--version", action="version", version=f"remit {__version__}")
     add_globals(made, default=None)
     for name, summary in COMMANDS.items():
-        made.command(name, summary, _declared_in(name))
+        made.command(name, summary, fill=_declared_in(name))
     return made
 
 

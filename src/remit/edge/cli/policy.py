@@ -15,18 +15,18 @@ from remit.errors import CallerFault
 
 def declare(parser: Parser) -> None:
     """Add the command's own commands."""
-    parser.command("check", "validate policy files and show what applying them would change", _declare_check)
-    parser.command("apply", "put policy files in force, all of them or none", _declare_apply)
-    parser.command("show", "show the policies in force", _declare_show)
-    parser.command("explain", "show why one call was decided as it was, and decide it again", _declare_explain)
+    parser.command("check", "validate policy files and show what applying them would change", fill=_declare_check)
+    parser.command("apply", "put policy files in force, all of them or none", fill=_declare_apply)
+    parser.command("show", "show the policies in force", fill=_declare_show)
+    parser.command("explain", "show why one call was decided as it was, and decide it again", fill=_declare_explain)
 
 
 def _declare_check(parser: Parser) -> None:
     parser.leaf(
         _check,
-        "Validate policy files against the catalogue and the pinned contracts, and show how they differ from the set\n"
+        "Validate policy files against the catalogue and the pinned contracts, and show how they differ from the set "
         "in force. Nothing changes.",
-        ("remit policy check", "remit policy check ../review/policy"),
+        examples=("remit policy check", "remit policy check ../review/policy"),
     )
     _directory(parser)
 
@@ -35,21 +35,21 @@ def _declare_apply(parser: Parser) -> None:
     parser.leaf(
         _apply,
         "Validate policy files and put them in force at once, under your name. The difference is in the receipt.",
-        ("remit policy apply",),
+        examples=("remit policy apply",),
     )
     _directory(parser)
 
 
 def _declare_show(parser: Parser) -> None:
-    parser.leaf(_show, "Show the text of the policy set in force and its digest.", ("remit policy show",))
+    parser.leaf(_show, "Show the text of the policy set in force and its digest.", examples=("remit policy show",))
 
 
 def _declare_explain(parser: Parser) -> None:
     parser.leaf(
         _explain,
-        "Show which policies and facts decided a call, and derive the decision again from the record alone: from this\n"
+        "Show which policies and facts decided a call, and derive the decision again from the record alone: from this "
         "home's store, or from an exported bundle on a machine that has no gateway.",
-        ("remit policy explain 17", "remit policy explain 17 --bundle ./incident"),
+        examples=("remit policy explain 17", "remit policy explain 17 --bundle ./incident"),
     )
     parser.add_argument("receipt", type=int, metavar="RECEIPT", help="the receipt's number: a denial or an intent")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="read this exported bundle instead of the store")
@@ -100,4 +100,6 @@ def _warnings(answer: dict[str, Any], screen: Screen) -> Iterator[str]:
 
 
 def _explain(options: Namespace, screen: Screen) -> None:
-    raise NotImplementedError
+    from remit.edge.cli.explanation import explain
+
+    explain(options, screen)

@@ -6,21 +6,73 @@ from pathlib import Path
 
 import msgspec
 
-from remit.edge.cli.home import find
+from remit.edge.cli.files import write
+from remit.edge.cli.home import Home, existing, find
 from remit.edge.cli.output import Screen
-from remit.errors import CallerFault, Unverified
-from remit.ledger.bundle import Bundle, read, read_portable, read_published
+from remit.edge.cli.records import Record
+from remit.edge.keys.signing import load_signer
+from remit.edge.store import export as out
+from remit.errors import CallerFault, ConfigFault, Unverified
+from remit.ledger import checkpoint
+from remit.ledger.bundle import read_published
 from remit.ledger.checkpoint import Key, parse_key
-from remit.ledger.verify import Report
-from remit.ledger.verify import verify as verified
+from remit.ledger.merkle import check_consistency
+from remit.ledger.verify import Report, verify as verified
+
+
+async def export(options: Namespace, screen: Screen) -> None:
+    """`remit ledger export`: a new directory that verifies elsewhere."""
+    home = existing(options.home)
+    async with Record(home) as record:
+        made = await out.export(
+            record.ledger,
+            options.directory,
+            keys=_claimed(home),
+            task=options.task,
+            since=[] if options.task is None else _sizes(options.checkpoint),
+        )
+    told = {"directory": str(options.directory), "scope": made.manifest.scope, "receipts": len(made.leaves)}
+    screen.answer(told, (f"wrote {len(made.leaves)} receipts to {options.directory}",))
+
+
+async def prove(options: Namespace, screen: Screen) -> None:
+    """`remit ledger prove`: one receipt as a file that verifies by itself."""
+    home = existing(options.home)
+    async with Record(home) as record:
+        since = _sizes(options.checkpoint)
+        data = await out.prove(record.ledger, options.receipt, keys=_claimed(home), since=since)
+    if options.out is None:
+        print(data.decode(), file=screen.out)
+        return
+    write(options.out, data + b"\n")
+    screen.answer(
+        {"receipt": options.receipt, "file": str(options.out)}, (f"wrote receipt {options.receipt} to {options.out}",)
+    )
+
+
+async def consistency(options: Namespace, screen: Screen) -> None:
+    """`remit ledger consistency`: the record begins with what was said of it. Raises `Unverified` where it does not."""
+    keys = trusted(options.key, options.home)
+    async with Record(existing(options.home)) as record:
+        now = checkpoint.verify(await record.ledger.checkpoint(), keys)
+        sizes = []
+        for note in [note for file in options.checkpoint for note in saved(file)]:
+            old = checkpoint.verify(note, keys)
+            if old.size > now.size:
+                raise Unverified(f"the ledger was truncated: it had {old.size} receipts and has {now.size}")
+            proof = await out.consistency(record.ledger, old.size)
+            check_consistency((old.size, old.root), (now.size, now.root), proof)
+            sizes.append(old.size)
+    told = f"the record of {now.size} receipts extends {len(sizes)} checkpoints, of sizes {', '.join(map(str, sizes))}"
+    screen.answer({"size": now.size, "extends": sizes}, (screen.paint(told, "good"),))
 
 
 def verify(options: Namespace, screen: Screen) -> None:
     """`remit ledger verify`. Raises `Unverified` naming the first thing wrong."""
     keys = trusted(options.key, options.home)
     earlier = [note for file in options.checkpoint for note in saved(file)]
-    report = verified(bundle_at(options.path), keys, earlier)
-    screen.answer(msgspec.to_builtins(report), _told(report, screen, len(earlier)))
+    report = verified(out.load(options.path), keys, earlier)
+    screen.answer(msgspec.to_builtins(report), _told(report, screen, earlier=len(earlier)))
 
 
 def trusted(named: Sequence[str], home: Path | None) -> tuple[Key, ...]:
@@ -30,19 +82,7 @@ def trusted(named: Sequence[str], home: Path | None) -> tuple[Key, ...]:
     file = find(home).keys / "ledger.key"
     if not file.exists():
         raise CallerFault("no key is trusted", "name the ledger's public key with --key; `remit init` has shown it")
-    from remit.edge.keys.signing import load_signer
-
     return (_key(load_signer(file).verifier_key()),)
-
-
-def bundle_at(path: Path) -> Bundle:
-    """The bundle in a directory, or the portable receipt in a file; nothing of it believed yet."""
-    try:
-        if path.is_dir():
-            return read({file.name: file.read_bytes() for file in sorted(path.iterdir()) if file.is_file()})
-        return read_portable(path.read_bytes())
-    except OSError as e:
-        raise CallerFault(f"`{path}` cannot be read: {e.strerror}", "name what `export` or `prove` wrote") from e
 
 
 def saved(file: Path) -> tuple[bytes, ...]:
@@ -54,6 +94,18 @@ def saved(file: Path) -> tuple[bytes, ...]:
     if not data.strip():
         raise Unverified(f"`{file}` holds no checkpoint")
     return read_published(data) if data.startswith(b'"') else (data,)
+
+
+def _claimed(home: Home) -> tuple[str, ...]:
+    """What the bundle says it is signed with; whoever may read the record but not the key claims nothing."""
+    try:
+        return (load_signer(home.keys / "ledger.key").verifier_key(),)
+    except ConfigFault:
+        return ()
+
+
+def _sizes(files: Sequence[Path]) -> list[int]:
+    return [checkpoint.read(note).checkpoint.size for file in files for note in saved(file)]
 
 
 def _texts(named: str) -> list[str]:
@@ -74,11 +126,12 @@ def _key(text: str) -> Key:
         raise CallerFault(e.message, "a verifier key is `name+hash+base64`, as `remit init` shows it") from e
 
 
-def _told(report: Report, screen: Screen, earlier: int) -> Iterator[str]:
+def _told(report: Report, screen: Screen, *, earlier: int) -> Iterator[str]:
     what = "the whole record" if report.scope == "whole" else f"the {report.scope}"
     yield screen.paint(f"verified: {what} of {report.origin}, {report.receipts} of {report.size} receipts", "good")
     yield f"  root        {report.root}"
-    yield f"  values      {report.values_checked} as recorded, {report.values_erased} erased, {report.values_missing} not here"
+    absent = f"{report.values_erased} erased, {report.values_missing} not here"
+    yield f"  values      {report.values_checked} as recorded, {absent}"
     yield f"  blobs       {report.blobs}"
     yield f"  extends     {report.checkpoints} checkpoints of its own, {earlier} saved elsewhere"
     if report.open_intents:

@@ -28,7 +28,7 @@ class Record:
         self.ledger = await open_readonly(self._path)
         return self
 
-    async def __aexit__(self, *_: Any) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.ledger.close()
 
     async def size(self) -> int:
@@ -61,11 +61,13 @@ async def show(home: Home, screen: Screen, *, task: str | None, follow: bool) ->
                 told.append(json.loads(leaf))
         if not follow:
             entries = sorted([*entries, *timeline.rest()])
-            screen.answer({"receipts": told}, [line(entry, screen, since or 0) for entry in entries] or ["nothing yet"])
+            screen.answer(
+                {"receipts": told}, [line(entry, screen, since=since or 0) for entry in entries] or ["nothing yet"]
+            )
             return
         for one in told:
             screen.event(one)
         told.clear()
         if entries:
-            screen.say(line(entry, screen, since or 0) for entry in entries)
+            screen.say(line(entry, screen, since=since or 0) for entry in entries)
         await asyncio.sleep(FOLLOW_S)

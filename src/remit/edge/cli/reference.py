@@ -37,7 +37,7 @@ def commands(parser: Parser) -> Iterator[tuple[str, Parser]]:
 def _section(prog: str, parser: Parser) -> Iterator[str]:
     yield f"## `{prog}`\n"
     yield f"{' '.join((parser.description or '').split())}\n"
-    rows = [_row(action) for action in parser._actions if _own(action)]
+    rows = [_row(action) for action in parser.arguments() if _own(action)]
     if rows:
         yield "| argument | meaning |\n|---|---|"
         yield from rows

@@ -23,20 +23,20 @@ _MOVES: Final = {
 
 def declare(parser: Parser) -> None:
     """Add the command's own commands."""
-    parser.command("open", "open a task for an agent", _declare_open)
-    parser.command("list", "list tasks", _declare_list)
-    parser.command("show", "show one task and what is used of its budget", _declare_show)
+    parser.command("open", "open a task for an agent", fill=_declare_open)
+    parser.command("list", "list tasks", fill=_declare_list)
+    parser.command("show", "show one task and what is used of its budget", fill=_declare_show)
     for move, (summary, _) in _MOVES.items():
-        parser.command(move, summary, lambda parser, move=move: _declare_move(parser, move))  # type: ignore[misc]
+        parser.command(move, summary, fill=lambda parser, move=move: _declare_move(parser, move))  # type: ignore[misc]
 
 
 def _declare_open(parser: Parser) -> None:
     parser.leaf(
         _open,
-        "Open a task under a catalogued purpose. What is not narrowed here is as wide as the purpose allows, never\n"
-        "wider. With --token the one line on standard output is a step token: a short-lived token of the agent that\n"
+        "Open a task under a catalogued purpose. What is not narrowed here is as wide as the purpose allows, never "
+        "wider. With --token the one line on standard output is a step token: a short-lived token of the agent that "
         "names the task, for a workflow engine to hand to one step.",
-        (
+        examples=(
             "remit task open --agent scout --purpose triage --minutes 30",
             "remit task open --agent scout --purpose triage --tool git/git_log --calls 1 --token",
             "remit task open --agent scout --purpose triage --argument git/git_log=only-this-repo.json",
@@ -61,7 +61,7 @@ def _declare_list(parser: Parser) -> None:
     parser.leaf(
         _list,
         "List tasks, newest first.",
-        ("remit task list", "remit task list --agent scout --state open"),
+        examples=("remit task list", "remit task list --agent scout --state open"),
     )
     parser.add_argument("--agent", metavar="NAME", help="only this agent's")
     parser.add_argument(
@@ -70,7 +70,7 @@ def _declare_list(parser: Parser) -> None:
 
 
 def _declare_show(parser: Parser) -> None:
-    parser.leaf(_show, "Show one task: who asked, what it may reach, what is used.", ("remit task show TASK",))
+    parser.leaf(_show, "Show one task: who asked, what it may reach, what is used.", examples=("remit task show TASK",))
     parser.add_argument("task", metavar="TASK", help="the task's id")
 
 
@@ -79,7 +79,7 @@ def _declare_move(parser: Parser, move: str) -> None:
     example = f"remit task {move} TASK" + {"renew": " --minutes 60", "revoke": ' --reason "wrong repository"'}.get(
         move, ""
     )
-    parser.leaf(_move, f"{summary.capitalize()}. {more}", (example,))
+    parser.leaf(_move, f"{summary.capitalize()}. {more}", examples=(example,))
     parser.set_defaults(move=move)
     parser.add_argument("task", metavar="TASK", help="the task's id")
     parser.add_argument("--reason", metavar="TEXT", help="why; kept in the receipt")

@@ -40,8 +40,8 @@ _SHORT_DIGEST: Final = len("sha256:") + 12
 
 
 class Entry(NamedTuple):
-    """One line: receipt number, epoch ms, who, what, what became of it, and by which policies on which data. `mark` is a
-    sign and its style.
+    """One line: receipt number, epoch ms, who, what, what became of it; `more` is by which policies and on which data.
+    `mark` is a sign and its style.
     """
 
     seq: int
@@ -67,7 +67,7 @@ class Timeline:
             case Outcome() as outcome:
                 yield self._ended(receipt, outcome)
             case Denial() as denial:
-                yield _refused(receipt, denial, _touched(values))
+                yield _refused(receipt, denial, touched=_touched(values))
             case body:
                 yield _event(receipt, body)
 
@@ -90,7 +90,7 @@ class Timeline:
         return Entry(first.seq, first.at, mark, asked.agent, _target(asked), f"ALLOW  {told}", more)
 
 
-def line(entry: Entry, screen: Screen, since: int) -> str:
+def line(entry: Entry, screen: Screen, *, since: int) -> str:
     """One entry as text; `since` is the moment (epoch ms) its relative time counts from."""
     sign, style = entry.mark
     clock = time.strftime("%H:%M:%S", time.localtime(entry.at / 1000))
@@ -100,7 +100,7 @@ def line(entry: Entry, screen: Screen, since: int) -> str:
     return f"{when}  {screen.paint(sign, style)} {who:<12} {what:<28}  {visible(entry.became + entry.more)}".rstrip()
 
 
-def _refused(receipt: Receipt, denial: Denial, touched: str) -> Entry:
+def _refused(receipt: Receipt, denial: Denial, *, touched: str) -> Entry:
     asked = denial.asked
     detail = f": {denial.detail}" if denial.detail else ""
     needs = f"  needs {', '.join(denial.approvals)}" if denial.approvals else ""

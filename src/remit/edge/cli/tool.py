@@ -12,17 +12,17 @@ _STYLES = {"pinned": "good", "drifted": "bad", "missing": "bad", "new": "wait"}
 
 def declare(parser: Parser) -> None:
     """Add the command's own commands."""
-    parser.command("list", "list contracts: pinned, new, drifted, missing", _declare_list)
-    parser.command("diff", "show what a tool server says now against what is pinned", _declare_diff)
-    parser.command("pin", "accept exactly what `diff` showed", _declare_pin)
+    parser.command("list", "list contracts: pinned, new, drifted, missing", fill=_declare_list)
+    parser.command("diff", "show what a tool server says now against what is pinned", fill=_declare_diff)
+    parser.command("pin", "accept exactly what `diff` showed", fill=_declare_pin)
 
 
 def _declare_list(parser: Parser) -> None:
     parser.leaf(
         _list,
-        "List every tool, prompt, resource and server contract, and whether it is what was pinned. What is not pinned\n"
+        "List every tool, prompt, resource and server contract, and whether it is what was pinned. What is not pinned "
         "is quarantined: no call of it passes.",
-        ("remit tool list", "remit tool list --connector git"),
+        examples=("remit tool list", "remit tool list --connector git"),
     )
     parser.add_argument("--connector", metavar="NAME", help="only this tool server's")
 
@@ -30,9 +30,13 @@ def _declare_list(parser: Parser) -> None:
 def _declare_diff(parser: Parser) -> None:
     parser.leaf(
         _diff,
-        "Show the difference between the pinned contract and the one advertised now, and the digest that pins it.\n"
+        "Show the difference between the pinned contract and the one advertised now, and the digest that pins it. "
         "The target `CONNECTOR` alone is everything of it that is new or drifted, under one digest.",
-        ("remit tool diff time", "remit tool diff time/get_current_time", "remit tool diff docs/prompt:summarise"),
+        examples=(
+            "remit tool diff time",
+            "remit tool diff time/get_current_time",
+            "remit tool diff docs/prompt:summarise",
+        ),
     )
     _target(parser)
 
@@ -41,7 +45,7 @@ def _declare_pin(parser: Parser) -> None:
     parser.leaf(
         _pin,
         "Pin what `remit tool diff` showed. The digest has to be the one shown there: what changed since is refused.",
-        ("remit tool pin time --digest sha256:…",),
+        examples=("remit tool pin time --digest sha256:…",),
     )
     _target(parser)
     parser.add_argument("--digest", required=True, metavar="D", help="the digest `remit tool diff` showed")
@@ -61,11 +65,11 @@ def _list(options: Namespace, screen: Screen) -> None:
         for one in contracts
     ]
     head, *lines = table(("target", "kind", "status", "tier", "data"), rows) or ["no contracts were seen yet"]
-    painted = [_painted(screen, line, one["status"]) for line, one in zip(lines, contracts, strict=True)]
+    painted = [_painted(screen, line, status=one["status"]) for line, one in zip(lines, contracts, strict=True)]
     screen.answer(answer, (head, *painted))
 
 
-def _painted(screen: Screen, line: str, status: str) -> str:
+def _painted(screen: Screen, line: str, *, status: str) -> str:
     return line if status == "pinned" else screen.paint(line, _STYLES.get(status, "wait"))
 
 

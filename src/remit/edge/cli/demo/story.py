@@ -7,22 +7,22 @@ task answers the agent like one that does not exist, and the record says which i
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from remit.edge.cli.demo.agent import Agent, connected
+from remit.edge.cli.demo.setting import catalogue, repository, staged
+from remit.edge.cli.demo.stage import Stage, Unexpected, free_port
 from remit.edge.cli.output import Screen, now_ms, visible
 from remit.edge.cli.records import Record
 from remit.edge.cli.timeline import Entry, Timeline
-from remit.edge.demo.agent import Agent, connected
-from remit.edge.demo.setting import catalogue, repository, staged
-from remit.edge.demo.stage import Stage, Unexpected, free_port
 from remit.errors import RemitError
 from remit.ledger.receipt import Denial, Outcome
 
-_FIRST_ZONE: Final = "UTC"
-_OTHER_ZONE: Final = "Asia/Tokyo"
+# mcp-server-time says the zone it was started in in its tools' schemas; the second is what it says after a restart.
+_ZONES: Final = ("Use 'UTC' as local timezone", "Use 'Asia/Tokyo' as local timezone")
 _REQUEST: Final = "See what changed in the repository and stage notes.md. Change nothing else."
 _RECORDED_S: Final = 5
 
@@ -80,7 +80,7 @@ class Story:
         self._say("  remit.yaml: agent scout; tool servers mcp-server-git and mcp-server-time; purpose tidy-notes")
 
     async def _pin(self) -> None:
-        status = await self._stage.up(_FIRST_ZONE)
+        status = await self._stage.up("UTC")
         _expect(status["boundary"] == "same-user", f"the boundary is {status['boundary']}")
         found = await self._stage.contracts("git", "time")
         _expect(all(one["status"] == "new" for one in found), "a contract is trusted that nobody pinned")
@@ -129,12 +129,12 @@ class Story:
         await self._stage.down()
         shutil.copy(self._stage.home.checkpoints, self._stage.root / "checkpoint")
         self._say("  the auditor puts a copy of the last checkpoint aside")
-        await self._stage.up(_OTHER_ZONE)
+        await self._stage.up("Asia/Tokyo")
         await self._drifted()
         shown = await self._stage.remit("tool", "diff", "time/get_current_time")
-        changed = [text for text in shown["diff"].splitlines() if _OTHER_ZONE in text or _FIRST_ZONE in text]
-        _expect(bool(changed), "the difference does not show the other time zone")
-        self._say(*(f"    {visible(text.strip(), most=110)}" for text in changed))
+        changed = [f"{text[0]} … {zone} …" for text in shown["diff"].splitlines() for zone in _ZONES if zone in text]
+        _expect(changed == [f"- … {_ZONES[0]} …", f"+ … {_ZONES[1]} …"], f"another difference is shown: {changed}")
+        self._say(*(f"    {text}" for text in changed))
         await self._catch_up()
         here = {"repo_path": str(self._repository)}
         now = {"timezone": "Europe/Paris"}
@@ -162,9 +162,8 @@ class Story:
         report = await self._verify(self._bundle, code=0)
         _expect(report["receipts"] == report["size"] > 0, "the bundle does not hold every receipt")
         _expect(not report["open_intents"], "a call has no outcome")
-        self._say(
-            f"  {report['receipts']} receipts, {report['values_checked']} values, {report['blobs']} blobs: all as recorded"
-        )
+        counts = f"{report['receipts']} receipts, {report['values_checked']} values, {report['blobs']} blobs"
+        self._say(f"  {counts}: all as recorded")
         why = await self._stage.remit("policy", "explain", self._written, "--bundle", self._bundle)
         _expect(why["decision"]["verdict"] == "ALLOW", "the record does not lead to the same decision")
         self._say(
@@ -198,7 +197,9 @@ class Story:
         sign, style = entry.mark
         when = self._screen.paint(f"{(entry.at - self._since) / 1000:5.1f}s #{entry.seq:<3}", "dim")
         why = self._screen.paint(step.why, "dim")
-        self._say(f"  {when} {self._screen.paint(sign, style)} {step.tool:<22} {visible(entry.became, most=90):<42} {why}")
+        self._say(
+            f"  {when} {self._screen.paint(sign, style)} {step.tool:<22} {visible(entry.became, most=90):<42} {why}"
+        )
         return entry
 
     async def _recorded(self, step: Step) -> Entry:
@@ -236,10 +237,18 @@ async def _plain() -> AsyncIterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        wrong, _ = group.split(RemitError)
-        while isinstance(wrong, BaseExceptionGroup):
-            wrong = wrong.exceptions[0]
-        raise wrong or group from group
+        ours = next(_ours(group), None)
+        if ours is None:
+            raise
+        raise ours from group
+
+
+def _ours(group: BaseExceptionGroup[BaseException]) -> Iterator[RemitError]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _ours(one)
+        elif isinstance(one, RemitError):
+            yield one
 
 
 def _expect(holds: bool, otherwise: str) -> None:
