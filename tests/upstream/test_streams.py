@@ -1,8 +1,11 @@
 """Byte streams cut into events and lines: the same however the network cut them before."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
+from mcp.shared.inbound import decode_header_value, encode_header_value
 from msgspec import Raw
 
 from remit.canonical import canonical
@@ -30,9 +33,10 @@ CUTS = st.lists(st.integers(0, 200), max_size=8)
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.text("ab: é", max_size=9), min_size=1, max_size=3), max_size=4),
     st.sampled_from(["\n", "\r\n", "\r"]),
@@ -54,10 +58,10 @@ def test_events_are_the_same_however_they_arrive(events: list[list[str]], end: s
 def test_an_event_longer_than_the_bound_is_refused(data: bytes) -> None:
     reader = EventReader(100)
     with pytest.raises(TooLong):
-        for at in range(0, len(data), 7):
-            reader.feed(data[at : at + 7])
+        _ = [reader.feed(data[at : at + 7]) for at in range(0, len(data), 7)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line), max_size=6), CUTS)
 def test_lines_are_the_same_however_they_arrive(lines: list[bytes], cuts: list[int]) -> None:
     data = b"".join(line + b"\n" for line in lines)
@@ -66,6 +70,7 @@ def test_lines_are_the_same_however_they_arrive(lines: list[bytes], cuts: list[i
     assert found == [(line, len(line)) for line in lines]
 
 
+@settings(deadline=None)
 @given(st.integers(10_000, 40_000), st.integers(1, 9_000))
 def test_of_a_line_too_long_its_length_and_both_ends_are_kept(size: int, step: int) -> None:
     line = b'{"jsonrpc":"2.0","id":12,' + b"x" * size + b',"id":34}'
@@ -96,6 +101,7 @@ def test_an_unreadable_answer_is_attributed_by_its_ends_or_not_at_all(line: byte
 
 
 @pytest.mark.holds("INV-03")
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.sampled_from([MODERN, *LEGACY]), st.booleans())
 def test_canonical_arguments_are_spliced_in_unmodified(arguments: dict[str, object], revision: str, meta: bool) -> None:
     written = canonical(arguments)
@@ -135,10 +141,9 @@ def test_a_request_with_an_absurd_id_is_not_answered() -> None:
     assert response_bytes(read(b'{"jsonrpc":"2.0","method":"ping","id":[1]}')) is None
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_header_value_survives_the_trip_and_never_breaks_a_line(value: str) -> None:
-    from mcp.shared.inbound import decode_header_value, encode_header_value
-
     try:
         value.encode()
     except UnicodeEncodeError:
