@@ -14,7 +14,7 @@ def declare(parser: Parser) -> None:
         "Start the gateway: the agents' door over HTTP, the people's door on a unix socket. It looks at every tool "
         "server and says what is quarantined. SIGTERM or ctrl-C ends it in order: calls that run may end, sessions and "
         "stdio tool servers are closed, the stop is on record.",
-        examples=("remit up", "remit --home /srv/remit up", "remit up --develop"),
+        examples=("remit up", "remit up --home /srv/remit", "remit up --develop"),
     )
     parser.add_argument("--develop", action="store_true", help="apply policy files as they change; not for production")
 

@@ -1,0 +1,70 @@
+"""A gateway in this process, and what it says of itself while it starts."""
+
+import asyncio
+import logging
+from typing import Final
+
+from remit.app import Gateway, run
+from remit.edge.acts.gateway import ConnectorStatus
+from remit.edge.acts.who import GATEWAY
+from remit.edge.cli.home import Home
+from remit.edge.cli.output import Screen, visible
+
+_LOOK_EVERY_S: Final = 0.1
+_NOT_YET: Final = "not looked at"
+_SAME_USER: Final = (
+    "boundary: SAME USER. Agents run as the gateway's own OS user, so they can read its keys and act as you.",
+    "          Nothing privileged passes. Run the gateway as a user of its own and set `boundary: separate-user`.",
+)
+
+
+def serve(home: Home, screen: Screen, *, develop: bool) -> None:
+    """Serve until SIGTERM or SIGINT, then end in order."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    telling: list[asyncio.Task[None]] = []
+
+    def ready(gateway: Gateway) -> None:
+        _welcome(gateway, screen, develop=develop)
+        telling.append(asyncio.create_task(_connectors(gateway, screen)))
+
+    asyncio.run(run(home.root, ready=ready, develop=develop))
+    screen.note("stopped")
+
+
+def _welcome(gateway: Gateway, screen: Screen, *, develop: bool) -> None:
+    boundary, door = gateway.live.view().declared.gateway.boundary, str(gateway.home.socket)
+    screen.event({"url": gateway.url, "door": door, "boundary": boundary})
+    screen.say((f"agents:   {gateway.url}/mcp", f"people:   {door}"))
+    if boundary == "same-user":
+        screen.say(screen.paint(text, "wait") for text in _SAME_USER)
+    else:
+        screen.say((f"boundary: {boundary}",))
+    if develop:
+        screen.say((screen.paint("develop:  policy files are applied as they change", "wait"),))
+    if not gateway.live.applied().text:
+        screen.say((screen.paint("policy:   none is in force, so every call is denied; `remit policy apply`", "bad"),))
+
+
+async def _connectors(gateway: Gateway, screen: Screen) -> None:
+    """Say of each tool server how it was found, once it was looked at."""
+    told: set[str] = set()
+    while True:
+        connectors = gateway.keeper.status(GATEWAY).connectors
+        for connector in connectors:
+            if connector.state != _NOT_YET and connector.name not in told:
+                told.add(connector.name)
+                screen.say(_found(connector, screen))
+        if len(told) == len(connectors):
+            return
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _found(connector: ConnectorStatus, screen: Screen) -> str:
+    name = f"{visible(connector.name)}:".ljust(9)
+    if connector.detail:
+        return screen.paint(f"{name} {connector.state}: {visible(connector.detail)}", "bad")
+    told = f"{name} {connector.tools} callables"
+    if not connector.quarantined:
+        return told
+    review = f"{connector.quarantined} quarantined until reviewed: remit tool diff {visible(connector.name)}"
+    return screen.paint(f"{told}, {review}", "wait")

@@ -1,0 +1,69 @@
+"""Which home is meant, in this order: named, from the environment, the nearest upwards, here."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from remit.edge.cli.files import read_json, read_text, write, write_secret
+from remit.edge.cli.home import Home, existing, find
+from remit.errors import CallerFault
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    inner = tmp_path / "project" / "src"
+    inner.mkdir(parents=True)
+    (tmp_path / "project" / "remit.yaml").touch()
+    monkeypatch.chdir(inner)
+    return tmp_path
+
+
+def test_the_nearest_catalogue_upwards_is_home(tree):
+    assert find(None) == Home(tree / "project")
+
+
+def test_the_environment_comes_before_the_nearest(tree, monkeypatch):
+    monkeypatch.setenv("REMIT_HOME", str(tree / "elsewhere"))
+    assert find(None) == Home(tree / "elsewhere")
+
+
+def test_what_is_named_comes_before_all(tree, monkeypatch):
+    monkeypatch.setenv("REMIT_HOME", str(tree / "elsewhere"))
+    assert find(Path("..")) == Home(tree / "project")
+
+
+def test_without_any_it_is_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find(None) == Home(tmp_path)
+    with pytest.raises(CallerFault, match="no remit.yaml"):
+        existing(None)
+
+
+def test_a_secret_is_its_owner_s_from_the_first_byte(tmp_path):
+    file = write_secret(tmp_path / "new" / "secret", b"s")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(CallerFault, match="cannot be written"):
+        write(tmp_path / "taken", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_reading_says_which_file_it_was(tmp_path):
+    (tmp_path / "x").write_text("{")
+    with pytest.raises(CallerFault, match="is not JSON"):
+        read_json(tmp_path / "x")
+    with pytest.raises(CallerFault, match="cannot be read"):
+        read_text(tmp_path / "none")
+
+
+def test_a_dash_is_standard_input(monkeypatch, tmp_path):
+    with (tmp_path / "in").open("w+") as given:
+        given.write('{"a": 1}')
+        given.seek(0)
+        monkeypatch.setattr("sys.stdin", given)
+        assert read_json(Path("-")) == {"a": 1}
