@@ -89,8 +89,7 @@ POLICY_TYPES_MAX = 2_000
 POLICY_SLICES_MAX = 4_096
 
 # The agents' door. Slow senders lose the connection; a page of a list stays well under what SDK clients read.
-HEADERS_S = 10
-BODY_S = 30
+REQUEST_ARRIVES_S = 30
 CONNECTIONS_MAX = 1024
 SESSION_IDLE_S = 3600
 LABEL_CHARS_MAX = 64

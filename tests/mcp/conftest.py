@@ -1,6 +1,7 @@
 """A real door on a real socket, over the simulated gateway."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -96,10 +97,27 @@ async def stage() -> AsyncIterator[Stage]:
     await serving.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def door(stage: Stage) -> AsyncIterator[Door]:
+@asynccontextmanager
+async def _behind(stage: Stage) -> AsyncIterator[Door]:
     backend = SimulatedBackend()
     site = Site(hosts=frozenset({"127.0.0.1"}), origins=frozenset({stage.url}))
     stage.app = agents_door(backend, DoorSettings(public_url=stage.url, version="1.2.3", site=site))
     async with aiohttp.ClientSession() as client:
         yield Door(stage.url, backend, client)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def door(stage: Stage) -> AsyncIterator[Door]:
+    async with _behind(stage) as door:
+        yield door
+
+
+@asynccontextmanager
+async def simulated_door() -> AsyncIterator[Door]:
+    """A door on a server of its own."""
+    stage = Stage()
+    serving = await serve(stage, listener("127.0.0.1", 0))
+    stage.url = f"http://{serving.host}:{serving.port}"
+    async with _behind(stage) as door:
+        yield door
+    await serving.stop()

@@ -9,7 +9,7 @@ import pytest
 from remit.edge.mcp import exchange, listener, serve, server
 from remit.errors import CallerFault
 from remit.limits import BODY_BYTES_MAX
-from tests.mcp.conftest import Door, headers_for, modern
+from tests.mcp.conftest import Door, headers_for, modern, simulated_door
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -64,16 +64,35 @@ async def test_a_host_that_stands_twice_is_refused(door: Door) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-async def test_a_body_that_does_not_come_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "BODY_S", 0.05)
-    answer = await raw(door, head("Content-Length: 10") + b"{")
-    assert answer.startswith(b"HTTP/1.1 408 ")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /mcp",
+        b"\r\n",
+        head("Content-Length: 0").replace(b"\r\n\r\n", b"\r\n"),
+        head("Content-Length: 9") + b"{",
+    ],
+    ids=["nothing", "half a line", "an empty line", "half the headers", "half the body"],
+)
+async def test_a_request_that_does_not_come_is_given_up(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "REQUEST_ARRIVES_S", 0.05)
+    monkeypatch.setattr(server, "SWEEP_S", 0.02)
+    async with simulated_door() as door:
+        assert await raw(door, sent) == b""
+        assert (await door.modern("tools/list"))[0] == 200
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /mcp", b"\r\n", head("Content-Length: 0").replace(b"\r\n\r\n", b"\r\n")])
-async def test_headers_that_do_not_come_are_given_up(door: Door, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEADERS_S", 0.05)
-    assert await raw(door, sent) == b""
+async def test_a_request_in_time_is_never_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "REQUEST_ARRIVES_S", 0.2)
+    monkeypatch.setattr(server, "SWEEP_S", 0.01)
+    async with simulated_door() as door:
+        message = modern("tools/call", {"name": "slow"})
+        call = asyncio.create_task(door.send(msgspec.json.encode(message), headers_for(message)))
+        await asyncio.wait_for(door.backend.running.wait(), 10)
+        await asyncio.sleep(0.5)
+        assert not call.done()
+        call.cancel()
 
 
 async def test_a_client_that_leaves_before_its_body_is_whole_is_no_error(door: Door) -> None:

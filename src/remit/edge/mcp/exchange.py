@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from remit.edge.mcp.rpc import Fault, Response
 from remit.edge.mcp.wire import Code
-from remit.limits import BODY_BYTES_MAX, BODY_S, LABEL_CHARS_MAX
+from remit.limits import BODY_BYTES_MAX, LABEL_CHARS_MAX
 from remit.reasons import Reason
 
 Scope = MutableMapping[str, Any]
@@ -93,18 +93,12 @@ def _accepts_json(value: str) -> bool:
 
 
 async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
-    """The whole body, refused as soon as it is too large or too slow. Raises `Gone` when the client leaves."""
+    """The whole body, refused as soon as it is too large. Raises `Gone` when the client leaves, or is sent away by the
+    server for being slow.
+    """
     declared = headers.get("content-length", "0")
     if not _LENGTH.match(declared) or int(declared) > BODY_BYTES_MAX:
         raise _too_large()
-    try:
-        async with asyncio.timeout(BODY_S):
-            return await _collect(receive)
-    except TimeoutError as e:
-        raise Fault(408, Code.INVALID_REQUEST, message="the body did not arrive in time") from e
-
-
-async def _collect(receive: Receive) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:

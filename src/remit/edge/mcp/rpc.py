@@ -62,7 +62,7 @@ class Fault(Exception):
 
     def response(self, request_id: Id | None = None) -> Response:
         """The HTTP answer; closing what may still be sending."""
-        closing = ((b"connection", b"close"),) if self.status in {408, 413} else ()
+        closing = ((b"connection", b"close"),) if self.status == _STATUS[Reason.CALL_TOO_LARGE] else ()
         body = error(request_id, self.code, message=self.message, data=self.data)
         return Response(status=self.status, body=body, headers=self.headers + closing)
 
