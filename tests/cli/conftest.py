@@ -1,6 +1,7 @@
 """A home with a simulated people's door, and `remit` called in this process."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from remit.edge.cli import main
-from remit.edge.cli.init import catalogue_text
+from remit.edge.cli.home import Home
+from remit.edge.cli.init import catalogue_text, make
 from tests.cli.simulated import SimulatedDoor
 
 
@@ -39,6 +41,20 @@ def home(tmp_path) -> Path:
     root.mkdir()
     (root / "remit.yaml").write_text(catalogue_text("ana"))
     return root
+
+
+@pytest.fixture(scope="session")
+def _fresh(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("fresh") / "home"
+    make(Home(root))
+    return root
+
+
+@pytest.fixture
+def made(_fresh, home) -> Path:
+    """The home as `remit init` makes it."""
+    shutil.rmtree(home)
+    return shutil.copytree(_fresh, home)
 
 
 @pytest.fixture

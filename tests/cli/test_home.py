@@ -36,7 +36,7 @@ def test_what_is_named_comes_before_all(tree, monkeypatch):
 def test_without_any_it_is_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find(None) == Home(tmp_path)
-    with pytest.raises(CallerFault, match="no remit.yaml"):
+    with pytest.raises(CallerFault, match="there is no remit"):
         existing(None)
 
 

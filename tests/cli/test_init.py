@@ -109,7 +109,8 @@ def test_the_commented_example_is_a_valid_catalogue():
 
 
 @pytest.mark.parametrize(
-    "os_user, name", [("ana", "ana"), ("Ana.Lee", "ana-lee"), ("svc_x$", "svc-x"), ("__", "operator"), ("李", "operator")]
+    "os_user, name",
+    [("ana", "ana"), ("Ana.Lee", "ana-lee"), ("svc_x$", "svc-x"), ("__", "operator"), ("李", "operator")],
 )
 def test_a_user_of_this_machine_becomes_a_catalogue_name(os_user, name):
     assert person_name(os_user) == name

@@ -90,6 +90,11 @@ class Screen:
         if not self.json:
             print(*lines, sep="\n", file=self.out, flush=True)
 
+    def exactly(self, text: str) -> None:
+        """These bytes and no more, to be kept in a file; a terminal gets its line's end."""
+        self.out.write(text if not self.out.isatty() else text + "\n")
+        self.out.flush()
+
     def note(self, line: str) -> None:
         """What a person should know and a pipe need not: standard error."""
         if not self.json:

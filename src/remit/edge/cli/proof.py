@@ -42,9 +42,9 @@ async def prove(options: Namespace, screen: Screen) -> None:
         since = _sizes(options.checkpoint)
         data = await out.prove(record.ledger, options.receipt, keys=_claimed(home), since=since)
     if options.out is None:
-        print(data.decode(), file=screen.out)
+        screen.exactly(data.decode())
         return
-    write(options.out, data + b"\n")
+    write(options.out, data)
     screen.answer(
         {"receipt": options.receipt, "file": str(options.out)}, (f"wrote receipt {options.receipt} to {options.out}",)
     )

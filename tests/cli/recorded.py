@@ -1,0 +1,99 @@
+"""A record to read: receipts written to a real store, with the values and blobs a decision rests on."""
+
+import asyncio
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+
+from remit.canonical import canonical, digest
+from remit.catalogue.classify import Touched
+from remit.commit.model import Write
+from remit.edge.cli.home import Home
+from remit.edge.cli.records import Record
+from remit.edge.keys.signing import load_signer
+from remit.edge.store.sqlite import open_sqlite
+from remit.ledger.receipt import Asked, Denial, Draft, Intent, Outcome
+from remit.policy import STARTER
+from remit.policy.model import Request
+from tests.policy.world import FILE, in_force, request
+
+CONTRACT = canonical({"name": "read", "inputSchema": FILE})
+ARGUMENTS = {"path": "/srv/notes\u202e"}
+POLICIES = in_force(STARTER)
+BLOBS = {digest(CONTRACT): CONTRACT, digest(POLICIES.text.encode()): POLICIES.text.encode()}
+
+
+def record(home: Path, *drafts: Draft) -> None:
+    """Write receipts to the home's ledger, durably."""
+
+    async def write() -> None:
+        store = await open_sqlite(
+            home / "state" / "remit.db",
+            signer=load_signer(home / "keys" / "ledger.key"),
+            now=lambda: time.time_ns() // 1_000_000,
+            salts=lambda: secrets.token_bytes(16),
+        )
+        await store.write(Write(drafts=drafts, blobs=BLOBS))
+        await store.close()
+
+    asyncio.run(write())
+
+
+def allowed(task: str | None = None) -> Draft:
+    """The intent of a read that the starter policy lets pass."""
+    asked, values = _decided(request("desk/read", args=ARGUMENTS))
+    return Draft(body=Intent(asked=asked, epoch=0), task=task, values=values)
+
+
+def forbidden() -> Draft:
+    """The denial of a privileged call that the starter policy forbids."""
+    asked, values = _decided(request("desk/run", "privileged", args=ARGUMENTS, boundary="same-user"))
+    return Draft(body=Denial(asked=asked, verdict="DENY", reason="policy.denied"), values=values)
+
+
+def malformed() -> Draft:
+    """A denial from before policy was asked."""
+    asked = Asked(call="c", door="mcp-http", method="tools/call", connector="desk", name="read", agent="clerk")
+    return Draft(body=Denial(asked=asked, verdict="DENY", reason="schema.arguments", detail="`/path`"))
+
+
+def completed(intent: int, task: str | None = None) -> Draft:
+    """The outcome of an intent."""
+    return Draft(body=Outcome(call="c", intent=intent, outcome="completed", duration_ms=5), task=task)
+
+
+def _decided(asked: Request) -> tuple[Asked, dict[str, bytes]]:
+    decision = POLICIES.decide(asked)
+    connector, _, name = asked.action.partition("/")
+    body = Asked(
+        call="c",
+        door="mcp-http",
+        method="tools/call",
+        connector=connector,
+        name=name,
+        tier=asked.tier,
+        contract=digest(CONTRACT),
+        agent=asked.agent_name,
+        policies=decision.policies,
+        policy_set=decision.policy_set,
+        basis=decision.basis,
+    )
+    touched = (Touched(data_class="internal", pointer="/path", value=ARGUMENTS["path"]),)
+    values = {
+        "arguments": canonical(ARGUMENTS),
+        "facts": asked.recorded(),
+        "touched": msgspec.json.encode(touched),
+    }
+    return body, values
+
+
+def checkpoint(home: Path) -> bytes:
+    """The newest checkpoint of a home's ledger, as an auditor would save it."""
+
+    async def newest() -> bytes:
+        async with Record(Home(home)) as opened:
+            return await opened.ledger.checkpoint()
+
+    return asyncio.run(newest())
