@@ -271,6 +271,14 @@ class World:
         others = [known for known in advertised()[contract.connector] if known.key != contract.key]
         await self.contracts.observe(contract.connector, [*others, contract])
 
+    async def drift_of(self, name: str) -> None:
+        await self.drift(tool("notes", name, description="something else"))
+
+    async def restarted(self, catalogue: str = CATALOGUE) -> None:
+        """As after an orderly stop and a new start over what was stored."""
+        await self.store.close()
+        await self.start(catalogue)
+
     async def task(self, agent: str = "scout", purpose: str = "triage", by: str = "ada", **spec: Any) -> Task:
         return await self.tasks.open(self.who(by), TaskSpec(agent=agent, purpose=purpose, **spec))
 

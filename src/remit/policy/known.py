@@ -15,7 +15,8 @@ def known(view: View) -> Known:
     """Everything a view declares or has pinned.
 
     What is revoked stays nameable: a revocation must never make the policies in force unreadable. A tool that is
-    quarantined is there as pinned; one that was never pinned is not.
+    quarantined is there as pinned. One that is catalogued and was never pinned can be named, but nothing is known of
+    its arguments yet.
     """
     declared = view.declared
     pinned = [tool for tool in view.callables.values() if tool.quarantined != tool.contract.digest]
@@ -27,7 +28,18 @@ def known(view: View) -> Known:
     resources = [
         _shape(f"{name}/resource:*", connector.resources, body={}) for name, connector in declared.connectors.items()
     ]
-    return Known(agents=tuple(declared.agents), connectors=tuple(declared.connectors), actions=(*actions, *resources))
+    named = {shape.name for shape in actions}
+    unpinned = [
+        _shape(f"{connector}/{name}", row, body={})
+        for connector, one in declared.connectors.items()
+        for name, row in one.tools.items()
+        if f"{connector}/{name}" not in named
+    ]
+    return Known(
+        agents=tuple(declared.agents),
+        connectors=tuple(declared.connectors),
+        actions=(*actions, *resources, *unpinned),
+    )
 
 
 def _shape(action: str, row: ToolRow, *, body: Mapping[str, Any]) -> ActionShape:

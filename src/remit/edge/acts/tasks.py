@@ -131,8 +131,8 @@ class Tasks:
         if pointer is not None:
             current = _read(await self._row(msgspec.json.decode(pointer.value)["task"]))
             now = self._now()
-            over = current.state in (State.COMPLETED, State.EXPIRED) or now >= current.expires_at
-            if not over and not self._is_idle(current, now):
+            over = now >= current.expires_at or self._is_idle(current, now)
+            if current.state is State.REVOKED or (current.state in (State.OPEN, State.SUSPENDED) and not over):
                 return current
         purpose = view.declared.purposes[row.purpose]
         stamp = Stamp(id=self._new_id(), at=self._now())
