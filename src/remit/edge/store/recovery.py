@@ -50,7 +50,10 @@ def create(db: sqlite3.Connection, path: Path, signer: Signer) -> None:
 
 def recover(db: sqlite3.Connection, path: Path, signer: Signer, keys: Iterable[Key]) -> Saved:
     """The state to go on from. Raises `StoreFault` naming what does not hold together."""
-    epoch, high, revision, size, note = db.execute("SELECT epoch, high, revision, size, checkpoint FROM now").fetchone()
+    marks = db.execute("SELECT epoch, high, revision, size, checkpoint FROM now").fetchone()
+    if marks is None:
+        raise StoreFault(f"the store `{path}` holds no checkpoint", _ADVICE)
+    epoch, high, revision, size, note = marks
     try:
         checkpoint = _trusted(db, note, signer, keys)
         frontier = _tree(db, checkpoint)
@@ -80,10 +83,10 @@ def _trusted(db: sqlite3.Connection, note: bytes, signer: Signer, keys: Iterable
     try:
         return verify(note, known)
     except Unverified:
-        # The signer may be new: then the ledger says who handed over to it.
+        # The signer may be new: then the ledger says who handed over to it. One who handed over signs no more.
         found = (_receipt(*row).body for row in db.execute(_KEY_EVENTS))
-        trusted, retired = links(known, [event for event in found if isinstance(event, KeyEvent)])
-        return verify(note, (*trusted, *retired))
+        _, retired = links(known, [event for event in found if isinstance(event, KeyEvent)])
+        return verify(note, (*known, *retired))
 
 
 _KEY_EVENTS: Final = """SELECT seq, leaf FROM leaves WHERE instr(leaf, CAST('"kind":"key"' AS BLOB)) ORDER BY seq"""

@@ -1,0 +1,208 @@
+"""What only a file can suffer: other hands, other versions, other processes."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from remit.commit.model import Write
+from remit.edge.keys.signing import rotation
+from remit.edge.store import sqlite
+from remit.edge.store.export import export
+from remit.edge.store.sqlite import open_readonly, open_sqlite
+from remit.errors import StoreFault
+from remit.ledger.checkpoint import verify as verify_note
+from remit.ledger.receipt import Draft
+from remit.ledger.verify import verify
+from tests.ledger.story import OPERATOR, denial, erasure, intent, key, noise, outcome, signed, signer
+from tests.store.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World("sqlite", tmp_path)
+
+
+async def filled(world: World) -> list[bytes]:
+    """Three receipts and a closed store; their leaves."""
+    async with world.opened() as store:
+        await store.write(Write(drafts=(noise(), intent("c1", "t1", arguments=b"{}"))))
+        await store.write(Write(drafts=(denial("c2", "t1"),)))
+        return [leaf async for _, leaf in store.leaves(0, 9)]
+
+
+def edit(world: World, sql: str, *arguments: object) -> None:
+    with sqlite3.connect(world.path) as db:
+        db.execute(sql, arguments)
+    db.close()
+
+
+async def test_the_file_is_its_owner_s_alone(world: World) -> None:
+    await filled(world)
+    async with world.opened():
+        for file in world.directory.glob("remit.db*"):
+            assert file.stat().st_mode & 0o077 == 0
+
+
+TAMPERED = {
+    "a leaf": ("UPDATE leaves SET leaf = CAST(replace(leaf, 'c2', 'c3') AS BLOB) WHERE seq = 2", "receipt 2 is not"),
+    "a leaf gone": ("DELETE FROM leaves WHERE seq = 1", "receipt 1 is not"),
+    "the last leaf gone": ("DELETE FROM leaves WHERE seq = 2", "receipt 2 is missing"),
+    "a leaf too many": ("INSERT INTO leaves VALUES (3, NULL, x'7b7d')", "receipt 3 is not"),
+    "a hash": ("UPDATE hashes SET hash = zeroblob(32) WHERE seq = 0", "do not lead to the root"),
+    "a hash gone": ("DELETE FROM hashes WHERE seq = 0", "the hash of receipt 0 is missing"),
+    "the size": ("UPDATE now SET size = 2", "receipt 2 is not|has 2 receipts|receipt 3 is missing"),
+    "the checkpoint's text": ("UPDATE now SET checkpoint = x'00'", "is not origin, size, root"),
+    "an open intent that is none": ("INSERT INTO open_intents VALUES (0)", "is marked as an open intent"),
+    "the row of marks": ("DELETE FROM now", "holds no checkpoint"),
+    "the schema's version": ("PRAGMA user_version = 2", "no store of schema 1"),
+    "the version wiped out": ("PRAGMA user_version = 0", "no store of schema 1"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+async def test_a_store_that_does_not_hold_together_is_not_opened(world: World, name: str) -> None:
+    await filled(world)
+    sql, expected = TAMPERED[name]
+    edit(world, sql)
+    with pytest.raises(StoreFault, match=expected):
+        await world.open()
+    # The lock was let go.
+    with pytest.raises(StoreFault, match=expected):
+        await world.open()
+
+
+async def test_a_checkpoint_signed_by_nobody_known_is_not_opened(world: World) -> None:
+    leaves = await filled(world)
+    edit(world, "UPDATE now SET checkpoint = ?", signed(leaves, signer("thief")))
+    with pytest.raises(StoreFault, match="signed by no trusted key"):
+        await world.open()
+
+
+async def test_a_shorter_checkpoint_of_our_own_is_not_opened(world: World) -> None:
+    leaves = await filled(world)
+    edit(world, "UPDATE now SET checkpoint = ?", signed(leaves[:2], signer()))
+    with pytest.raises(StoreFault, match="do not lead to the root"):
+        await world.open()
+
+
+async def test_something_else_is_not_opened(world: World) -> None:
+    world.path.write_bytes(b"this is no database at all, but a text that is long enough to be looked at" * 9)
+    with pytest.raises(StoreFault, match="cannot be read or written"):
+        await world.open()
+    with pytest.raises(StoreFault, match="cannot be read or written"):
+        await open_readonly(world.path)
+
+
+async def test_an_empty_file_is_filled_as_after_a_crash_in_making_it(world: World) -> None:
+    world.path.touch()
+    async with world.opened() as store:
+        assert (await world.verified(store)).receipts == 0
+
+
+async def test_nothing_there_is_nothing_to_read(world: World) -> None:
+    with pytest.raises(StoreFault):
+        await open_readonly(world.path)
+    assert not world.path.exists()
+    with pytest.raises(StoreFault, match="lock"):
+        await open_sqlite(world.directory / "no" / "x.db", signer=signer(), now=lambda: 0, salts=lambda: b"")
+
+
+async def test_a_reader_sees_the_durable_ledger_while_the_gateway_writes_and_after(world: World) -> None:
+    async with world.opened() as store:
+        await store.write(Write(drafts=(intent("c1", "t1", arguments=b"{}"),)))
+        reader = await open_readonly(world.path)
+        assert verify_note(await reader.checkpoint(), [key(world.signer)]).size == 1
+        await store.write(Write(drafts=(outcome("c1", "t1", 0),)))
+        assert verify_note(await reader.checkpoint(), [key(world.signer)]).size == 2
+        taken = await export(reader, world.directory / "taken", keys=[])
+        assert verify(taken, [key(world.signer)]).receipts == 2
+    assert await reader.leaf(1) is not None
+    await reader.close()
+    again = await open_readonly(world.path)
+    assert [seq async for seq, _ in again.leaves(0, 9, "t1")] == [0, 1]
+    await again.close()
+
+
+async def test_a_rotated_key_opens_what_the_old_one_closed(world: World) -> None:
+    old, new = signer("old"), signer("new")
+    world.signer = old
+    async with world.opened() as store:
+        await store.write(Write(drafts=(noise(), Draft(body=rotation(old, new, OPERATOR)))))
+        before = await store.checkpoint()
+    world.signer = new
+    async with world.opened() as store:
+        await store.write(Write(drafts=(noise(),)))
+        await world.verified(store, (before,))
+        taken = await world.exported(store)
+        assert verify(taken, [key(old)], [before]).receipts == 3
+    world.signer = old
+    with pytest.raises(StoreFault, match="no trusted key"):
+        await world.open()
+
+
+async def test_a_key_that_nobody_handed_over_to_opens_nothing_unless_the_old_is_named(world: World) -> None:
+    await filled(world)
+    world.signer = signer("new")
+    with pytest.raises(StoreFault, match="no trusted key"):
+        await world.open()
+    keys = [key(signer())]
+    store = await open_sqlite(world.path, signer=world.signer, now=lambda: world.at, salts=lambda: b"", keys=keys)
+    await store.close()
+
+
+async def test_the_log_is_copied_back_beside_the_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "SWEEP_BYTES", 64 * 1024)
+    log = world.directory / "remit.db-wal"
+    async with world.opened() as store:
+        for n in range(60):
+            await store.write(Write(drafts=(intent(f"c{n}", "t1", arguments=b"x" * 40_000),)))
+        # 60 groups log 2.4 MB of values; swept, the log starts again from its beginning.
+        assert log.stat().st_size < 60 * 40_000
+        assert world.path.stat().st_size > 1_000_000
+        assert (await world.verified(store)).receipts == 60
+    assert not log.exists()
+
+
+async def test_an_erasure_is_cut_out_of_the_log_once_no_reader_is_in_the_way(world: World) -> None:
+    async with world.opened() as store:
+        await store.write(Write(drafts=(intent("c1", "t1", arguments=b"THE-SECRET"),)))
+        in_the_way = sqlite3.connect(world.path)
+        in_the_way.execute("BEGIN")
+        in_the_way.execute("SELECT count(*) FROM leaves").fetchall()
+        await store.write(Write(drafts=(erasure(0),)))
+        await store.write(Write(drafts=(noise(),)))
+        in_the_way.close()
+        await store.write(Write(drafts=(noise(),)))
+        for file in world.directory.glob("remit.db*"):
+            assert b"THE-SECRET" not in file.read_bytes()
+
+
+async def test_a_file_that_breaks_under_the_reader_is_a_store_fault(world: World) -> None:
+    async with world.opened() as store:
+        await store.write(Write(drafts=(noise(),)))
+        store._reader._db.close()
+        with pytest.raises(StoreFault, match="cannot be read or written"):
+            await store.leaf(0)
+
+
+def test_a_loop_that_is_gone_does_not_stop_what_was_sequenced(world: World) -> None:
+    async def begin() -> None:
+        store = await world.open()
+        store.enqueue(Write(drafts=(noise(),)))
+        stores.append(store)
+
+    stores: list = []
+    asyncio.run(begin())
+    with stores[0]._wake:
+        stores[0]._closing = True
+        stores[0]._wake.notify()
+    stores[0]._writer.join()
+    stores[0]._reader.close()
+
+    async def look() -> int:
+        async with world.opened() as store:
+            return (await world.verified(store)).receipts
+
+    assert asyncio.run(look()) == 1
