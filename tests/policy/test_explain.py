@@ -57,7 +57,8 @@ def test_what_determined_it_is_told_with_what_it_read() -> None:
 
 
 def test_a_fact_that_was_not_there_is_not_told() -> None:
-    text = '@id("a") permit (principal, action == Action::"desk/run", resource) when { context.args has size && context.args.size > 3 };'
+    condition = "context.args has size && context.args.size > 3"
+    text = f'@id("a") permit (principal, action == Action::"desk/run", resource) when {{ {condition} }};'
     (one,) = explained(request("desk/run"), text).considered
     assert dict(one.facts) == {}
 

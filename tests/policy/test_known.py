@@ -44,8 +44,8 @@ DECLARED = msgspec.convert(
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 
 
-def row(kind: str, name: str, body: dict[str, Any]) -> dict[str, bytes]:
-    contract = Contract(connector="desk", kind=kind, name=name, body=body, digest=digest_of(body))  # type: ignore[arg-type]
+def row(kind: Any, name: str, body: dict[str, Any]) -> dict[str, bytes]:
+    contract = Contract(connector="desk", kind=kind, name=name, body=body, digest=digest_of(body))
     return {f"desk/{kind}/{name}": msgspec.json.encode(contract)}
 
 
@@ -78,7 +78,8 @@ def test_arguments_of_prompts_and_resources_are_typed_too() -> None:
     schemas = {shape.name: shape.schema for shape in known(view()).actions}
     assert schemas["desk/prompt:hello"]["required"] == ["topic"]
     assert schemas["desk/resource:*"]["required"] == ["uri"]
-    text = '@id("r") permit (principal, action == Action::"desk/resource:*", resource) when { context.args.uri like "file:*" };'
+    files = 'action == Action::"desk/resource:*", resource) when { context.args.uri like "file:*" }'
+    text = f'@id("r") permit (principal, {files};'
     decision = compiled(text, view()).decide(request("desk/resource:*", "privileged", args={"uri": "file:///a"}))
     assert decision.verdict == "ALLOW"
 

@@ -96,7 +96,8 @@ def test_a_name_that_is_not_plain_is_untyped(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "A1", "$filter", "start-date", "_x"])
 def test_a_plain_name_is_typed(name: str) -> None:
     known = Known(actions=(ActionShape(name="desk/read", tiers=("read",), schema={"properties": {name: TEXT}}),))
-    text = f'permit(principal, action == Action::"desk/read", resource) when {{ context.args has "{name}" && context.args["{name}"] == "x" }};'
+    condition = f'context.args has "{name}" && context.args["{name}"] == "x"'
+    text = f'permit(principal, action == Action::"desk/read", resource) when {{ {condition} }};'
     assert in_force(text, known=known).decide(request(args={name: "x"})).verdict is Verdict.ALLOW
 
 

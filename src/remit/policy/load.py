@@ -6,30 +6,24 @@ schema of the catalogue and the pinned contracts, and linted. A policy that spea
 """
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
-import cedarpy
 from cedarpy import pst
 
 from remit.catalogue import View
 from remit.errors import ConfigFault
 from remit.limits import UNSCOPED_POLICIES_MAX
-from remit.policy.cedar_schema import cedar_schema
 from remit.policy.check import Policies
 from remit.policy.known import known
 from remit.policy.model import Difference, Known
-from remit.policy.source import Policy, joined, policies
-
-_POSITIONAL: Final = re.compile(r"for policy `policy[0-9]+`, ")
-_UNKNOWN_ACTION: Final = re.compile(r'unrecognized action `Action::"(.*)"`')
+from remit.policy.source import Policy, policies
+from remit.policy.validate import validate
 
 
 def load(files: Mapping[str, str], catalogue: Known) -> Policies:
     """The set the files (name → text) hold. Raises `ConfigFault` naming file, line and policy."""
     found = policies(files)
-    _validate(found, catalogue)
+    validate(found, catalogue)
     unscoped = [policy for policy in found if policy.unscoped]
     if len(unscoped) > UNSCOPED_POLICIES_MAX:
         raise ConfigFault(
@@ -61,28 +55,6 @@ def difference(old: str, new: str) -> Difference:
 
 def _lines(texts: Mapping[str, str]) -> list[str]:
     return [line for name in sorted(texts) for line in (*texts[name].splitlines(), "")]
-
-
-def _validate(found: Sequence[Policy], catalogue: Known) -> None:
-    result = cedarpy.validate_policies(joined(tuple(found)), cedar_schema(catalogue))
-    if result.validation_passed:
-        return
-    # Cedar numbers policies as they stand in the text, which is the order of `found`.
-    wrong = [(found[int(error.policy_id.removeprefix("policy"))], error.error) for error in result.errors]
-    policy, error = wrong[0]
-    others = sorted({f"`{other.id}` ({other.where})" for other, _ in wrong} - {f"`{policy.id}` ({policy.where})"})
-    advice = _advice(error, catalogue) + (f"; also wrong: {', '.join(others)}" if others else "")
-    raise ConfigFault(f"policy `{policy.id}`: {_POSITIONAL.sub('', error)}", advice, policy.where)
-
-
-def _advice(error: str, catalogue: Known) -> str:
-    unknown = _UNKNOWN_ACTION.search(error)
-    if unknown:
-        near = difflib.get_close_matches(unknown[1], [shape.name for shape in catalogue.actions], 1)
-        return f"did you mean `{near[0]}`?" if near else "`remit tool list` shows what is pinned"
-    if "optional attribute" in error:
-        return "ask first: `context.args has x && …`"
-    return "the policy reference lists what a policy may read"
 
 
 def _warnings(found: Sequence[Policy], catalogue: Known) -> Iterator[str]:
