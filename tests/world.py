@@ -312,7 +312,18 @@ class World:
         return await self.answer(self.ask(task, name, **more))
 
     async def answer(self, ask: Ask) -> Released | Refusal:
-        return await answer(self.case(ask), self.ports)
+        return await self.carry(self.case(ask))
+
+    async def carry(self, case: Case) -> Released | Refusal:
+        return await answer(case, self.ports)
+
+    def fails(self, *, sent: bool, why: Any = None) -> Callable[[Outgoing], Awaitable[Reply]]:
+        """Instead of answering, the way to the server fails; `sent` says whether the call may have arrived."""
+
+        async def failing(outgoing: Outgoing) -> Reply:
+            raise UpstreamFault("as the test wants it", sent=sent, why=why)
+
+        return failing
 
     def case(self, ask: Ask) -> Case:
         return Case(ask, self._id(), self.now)

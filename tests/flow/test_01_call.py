@@ -31,7 +31,7 @@ BYTES: dict[str, tuple[bytes, Reason]] = {
 }
 
 
-@pytest.mark.parametrize(("data", "reason"), BYTES.values(), ids=BYTES.keys())
+@pytest.mark.parametrize("data, reason", BYTES.values(), ids=BYTES.keys())
 @pytest.mark.holds("INPUT-KEYS", "INPUT-DEPTH", "INPUT-NUMBER")
 def test_what_two_parsers_could_read_differently_is_not_read_at_all(data: bytes, reason: Reason) -> None:
     with pytest.raises(Denied) as no:
@@ -64,7 +64,7 @@ PARAMS: dict[str, tuple[Any, Reason]] = {
 }
 
 
-@pytest.mark.parametrize(("params", "reason"), PARAMS.values(), ids=PARAMS.keys())
+@pytest.mark.parametrize("params, reason", PARAMS.values(), ids=PARAMS.keys())
 @pytest.mark.holds("INPUT-ESCAPE", "INPUT-TEXT", "INPUT-SIZE", "INPUT-NAME")
 async def test_what_is_no_call_is_refused_recorded_and_never_sent(params: Any, reason: Reason) -> None:
     world = await World.made()

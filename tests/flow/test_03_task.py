@@ -56,7 +56,7 @@ async def test_out_of_reach_and_not_there_cannot_be_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "spec", "reason"),
+    "name, arguments, spec, reason",
     [
         ("read", {"path": "b"}, {"arguments": {"notes/read": {"properties": {"path": {"const": "a"}}}}}, "arguments"),
         ("run", {"dry": False}, {}, "arguments"),
@@ -100,7 +100,7 @@ async def test_no_task_is_wider_than_its_purpose(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("move", "state"),
+    "move, state",
     [("suspend", State.SUSPENDED), ("complete", State.COMPLETED), ("revoke", State.REVOKED)],
 )
 @pytest.mark.holds("INV-05-END")

@@ -7,8 +7,8 @@ import pytest
 from remit.answer import Refusal, Released
 from remit.catalogue import contract_of
 from remit.catalogue.model import Contract
-from remit.errors import CallerFault, ConfigFault
 from remit.edge.acts.contracts import Pin
+from remit.errors import CallerFault, ConfigFault
 from remit.ledger.receipt import ContractEvent, Denial
 from remit.reasons import Reason
 from tests.world import World, advertised, tool
