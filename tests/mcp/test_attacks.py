@@ -69,6 +69,9 @@ BODIES = [
     Attack("an id that is true", 400, -32600, changed(id=True)),
     Attack("an id that is a fraction", 400, -32600, changed(id=1.5)),
     Attack("a long id", 400, -32600, changed(id="x" * (REQUEST_ID_CHARS_MAX + 1))),
+    Attack("a lone surrogate", 400, -32700, BODY.replace(b'"hi"', rb'"\ud800"')),
+    Attack("a lone surrogate as id", 400, -32700, BODY.replace(b'"id":1', rb'"id":"\udfff"')),
+    Attack("a lone surrogate as a key twice", 400, -32600, BODY.replace(b'"id":1', rb'"\ud800":1,"\ud800":2')),
     Attack("no _meta", 400, -32602, changed(params={"name": "echo"})),
     Attack("_meta that is a list", 400, -32602, params(_meta=[])),
     Attack("no version in _meta", 400, -32602, params(_meta={CAPABILITIES: {}})),
@@ -133,7 +136,9 @@ PATHS = [
 ]
 
 
-@pytest.mark.holds("INPUT-KEYS", "INPUT-HEADER", "INPUT-BATCH", "INPUT-DEPTH", "IDENT-ORIGIN", "INPUT-NAME")
+@pytest.mark.holds(
+    "INPUT-KEYS", "INPUT-HEADER", "INPUT-BATCH", "INPUT-TEXT", "INPUT-DEPTH", "IDENT-ORIGIN", "INPUT-NAME"
+)
 @pytest.mark.parametrize("attack", BODIES + HEADER_ROWS + PATHS, ids=lambda attack: attack.what)
 async def test_it_does_not_pass(door: Door, attack: Attack) -> None:
     headers = {name: value for name, value in HEADERS.items() if name not in attack.drop} | dict(attack.set)
@@ -145,6 +150,11 @@ async def test_it_does_not_pass(door: Door, attack: Attack) -> None:
     assert (body["error"]["code"] if body else None) == attack.code
     assert b"secret" not in content
     assert door.backend.asked == []
+
+
+async def test_escaped_text_passes(door: Door) -> None:
+    status, _, body = await door.send(BODY.replace(b'"hi"', rb'"\ud83d\ude00 \u0000"'), HEADERS)
+    assert (status, body["result"]["content"][0]["text"]) == (200, "\U0001f600 \0")
 
 
 async def test_the_request_they_differ_from_passes(door: Door) -> None:

@@ -137,6 +137,7 @@ async def test_leaving_abandons_what_still_runs(door: Door) -> None:
         (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600),
         (b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', -32600),
         (b'{"jsonrpc":"2.0","id":1,"result":{}}', -32600),
+        (rb'{"jsonrpc":"2.0","id":"\ud800","method":"ping"}', -32700),
     ],
 )
 async def test_what_is_no_request_is_not_forwarded(door: Door, line: bytes, code: int) -> None:
@@ -145,6 +146,14 @@ async def test_what_is_no_request_is_not_forwarded(door: Door, line: bytes, code
     assert (answer["id"], answer["error"]["code"]) == (None, code)
     await desktop.leaves()
     assert not door.backend.counted
+
+
+async def test_a_body_cannot_write_headers(door: Door) -> None:
+    message = modern("tools/call\r\nX-Evil: 1", {"name": "echo\r\nX-Evil: 1"})
+    message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] += "\r\nX-Evil: 1"
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    assert (await desktop.asks(message))["error"]["code"] == -32020
+    await desktop.leaves()
 
 
 async def test_a_refused_token_is_told_under_the_requests_own_id(door: Door) -> None:

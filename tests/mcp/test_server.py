@@ -1,13 +1,14 @@
 """The server under the door: what a slow, huge or vanishing client gets, on raw sockets."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from remit.edge.mcp import exchange, listener, serve, server
-from remit.errors import CallerFault
+from remit.errors import CallerFault, ConfigFault
 from remit.limits import BODY_BYTES_MAX
 from tests.mcp.conftest import Door, headers_for, modern, simulated_door
 
@@ -140,3 +141,26 @@ async def test_stopping_lets_a_running_request_end() -> None:
     await stopping
     await serving.wait()
     writer.close()
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_a_certificate_that_cannot_be_read_is_told_plainly(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "cert.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigFault, match="the TLS certificate or key cannot be read"):
+        await serve(_nothing, listener("127.0.0.1", 0), tls=server.Tls(file, file))
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError
+
+
+async def test_who_asks_to_be_told_of_a_cancellation_is_told_once() -> None:
+    told: list[str] = []
+    cancelled = exchange.Cancelled()
+    cancelled.then(lambda: told.append("before"))
+    cancelled.set()
+    cancelled.set()
+    cancelled.then(lambda: told.append("after"))
+    assert told == ["before", "after"]

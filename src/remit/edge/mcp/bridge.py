@@ -212,7 +212,10 @@ class _Bridge:
 
     def _modern_headers(self, message: Message) -> dict[str, str]:
         params = message.params or {}
-        headers = {"MCP-Protocol-Version": str(message.meta[Meta.VERSION]), "Mcp-Method": encoded(message.method)}
+        headers = {
+            "MCP-Protocol-Version": encoded(str(message.meta[Meta.VERSION])),
+            "Mcp-Method": encoded(message.method),
+        }
         name = params.get(NAMED.get(message.method, ""))
         if isinstance(name, str):
             headers["Mcp-Name"] = encoded(name)

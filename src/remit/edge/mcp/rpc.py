@@ -74,6 +74,7 @@ def read(body: bytes) -> Message:
     except Denied as no:
         code = Code.PARSE_ERROR if no.reason is Reason.CALL_MALFORMED else Code.INVALID_REQUEST
         raise Fault(_STATUS.get(no.reason, 400), code, message=no.detail, reason=no.reason) from no
+    _check_text(body, value)
     if not isinstance(value, dict):
         raise _invalid("the body has to be one JSON-RPC object; batches are not served")
     unknown = value.keys() - _MEMBERS
@@ -85,6 +86,16 @@ def read(body: bytes) -> Message:
     if "params" in value and not isinstance(params, dict):
         raise _invalid("`params` has to be an object")
     return Message(method=method, params=params, id=_id(value["id"]) if "id" in value else None)
+
+
+def _check_text(body: bytes, value: Any) -> None:
+    """Half a surrogate pair, which only an escape can smuggle in, is no text: nothing could answer with it."""
+    if b"\\u" not in body:
+        return
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError as e:
+        raise Fault(400, Code.PARSE_ERROR, message="a string holds a lone surrogate") from e
 
 
 def _id(value: Any) -> Id:
@@ -107,7 +118,8 @@ def result(request_id: Id | None, value: Any) -> bytes:
 
 def error(request_id: Id | None, code: int, *, message: str, data: Any = None) -> bytes:
     """An error response."""
-    about: dict[str, Any] = {"code": code, "message": message}
+    # A message may quote what could not be read as text.
+    about: dict[str, Any] = {"code": code, "message": message.encode(errors="replace").decode()}
     if data is not None:
         about["data"] = data
     return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": about})

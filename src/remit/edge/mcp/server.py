@@ -78,6 +78,7 @@ async def serve(
     try:
         config.load()
     except OSError as e:
+        sock.close()
         raise ConfigFault("the TLS certificate or key cannot be read", "check `tls_cert` and `tls_key`") from e
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[sock]))
