@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings, strategies as st
 
-from remit.edge.mcp import DoorSettings, agents_door
+from remit.edge.mcp.backend import DoorSettings
+from remit.edge.mcp.door import agents_door
 from remit.identity.resource import Site
 from tests.mcp.conftest import MODERN, headers_for, modern
 from tests.mcp.simulated import ADA, SimulatedBackend

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from remit.edge.mcp import exchange, listener, serve, server
+from remit.edge.mcp import exchange, server
+from remit.edge.mcp.server import listener, serve
 from remit.errors import CallerFault, ConfigFault
 from remit.limits import BODY_BYTES_MAX
 from tests.mcp.conftest import Door, headers_for, modern, simulated_door

@@ -3,10 +3,6 @@
 A wire, nothing more: it reads requests strictly, asks its `Backend` who is calling and what the answer is, and says
 that answer in the client's revision. It decides nothing about a call, sends nothing upstream and keeps nothing but
 the sessions of older clients.
+
+`door.agents_door` makes the application, `server.serve` runs it, `bridge.bridge_stdio` is the other end of the wire.
 """
-
-from remit.edge.mcp.backend import Backend, DoorSettings
-from remit.edge.mcp.door import agents_door
-from remit.edge.mcp.server import Serving, listener, serve
-
-__all__ = ["Backend", "DoorSettings", "Serving", "agents_door", "listener", "serve"]
