@@ -5,6 +5,7 @@ the same process. Everything that decides is the product's own; only the two end
 before, and nothing reached the tool server without a durable intent of the same digest.
 """
 
+import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -154,12 +155,14 @@ class ToolServer:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.got: list[tuple[Warrant, Outgoing]] = []
+        self.arrived = asyncio.Semaphore(0)
         self.ended: list[str] = []
         self.answers: Callable[[Outgoing], Awaitable[Reply]] = self._done
 
     async def forward(self, warrant: Warrant, contract: Contract, outgoing: Outgoing) -> Reply:
         await self._has_durable_intent(warrant, contract, outgoing)
         self.got.append((warrant, outgoing))
+        self.arrived.release()
         return await self.answers(outgoing)
 
     async def advertised(self, connector: str) -> Sequence[Contract]:

@@ -1,7 +1,7 @@
 """The composition root: the only module that names concrete drivers.
 
-`open_gateway` puts a gateway together from a home directory, under the store's lock; `run` serves both doors until it is
-told to stop; `offline` is the people's door alone, in the caller's process. Nothing here decides anything about a call.
+`open_gateway` puts a gateway together from a home directory, under the store's lock; `run` serves both doors until it
+is told to stop; `offline` is the people's door alone, in the caller's process. Nothing here decides anything about a call.
 """
 
 import asyncio

@@ -19,6 +19,8 @@ import rfc8785
 from remit.limits import BODY_BYTES_MAX, DEPTH_MAX, INTEGER_MAX
 from remit.reasons import Denied, Reason
 
+# RFC 8785 writes numbers below this without exponent, so a larger integer would come back as an unsafe one.
+_WRITTEN_PLAIN_BELOW: Final = 1e21
 _INTEGER_DIGITS_MAX: Final = len(str(INTEGER_MAX))
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 
@@ -83,8 +85,7 @@ def _integer(digits: str) -> int:
 
 def _real(digits: str) -> float:
     number = float(digits)
-    # 1e17 is written without exponent by RFC 8785, so it would come back as an unsafe integer.
-    if number.is_integer() and INTEGER_MAX < abs(number) < 1e21:
+    if number.is_integer() and INTEGER_MAX < abs(number) < _WRITTEN_PLAIN_BELOW:
         raise Denied(Reason.CALL_INTEGER_UNSAFE, "an integer is beyond ±(2^53-1); send it as a string")
     return number
 

@@ -1,7 +1,7 @@
 """How a call's record is closed: with the receipt of a denial, or with its outcome.
 
-These two are the shell's side of every ending. Neither decides; both refuse to hand anything to the agent that is not on
-record first.
+These two are the shell's side of every ending. Neither decides; both refuse to hand anything to the agent that is not
+on record first.
 """
 
 from remit.answer import Refusal, Released, Withheld
@@ -17,7 +17,7 @@ from remit.world import World
 
 
 async def deny(case: Case, no: Denied, world: World) -> Refusal:
-    """Record a no and say it. Without a proven identity it is only counted; if it cannot be recorded it is still a no."""
+    """Record a no and say it. Without a proven identity it is only counted; what cannot be recorded is a no as well."""
     if not await _identified(case, world):
         world.denials.noise(no.reason)
         return refused(no, "")

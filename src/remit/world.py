@@ -26,7 +26,8 @@ class Tasks(Protocol):
     async def of(self, principal: Principal, ask: Ask, view: View) -> Task | None:
         """The task the token or the header names; without one, the agent's default task for this client, opened now if
         its catalogue row has a template. None if there is none. Raises `Denied(task.conflict)` when token and header
-        name different ones, `Denied(task.limit)` when the agent has too many open."""
+        name different ones, `Denied(task.limit)` when the agent has too many open.
+        """
         ...
 
     def last_used(self, task_id: str) -> int | None:
@@ -54,8 +55,11 @@ class Denials(Protocol):
     """Puts denials on record."""
 
     async def record(self, draft: Draft) -> str:
-        """Record one denial (a draft whose body is a `Denial`) and return its receipt's name; identical ones within `DENIAL_WINDOW_MS` of the first are
-        counted and recorded together when the window ends. Raises `StoreFault` or `Denied` when it cannot."""
+        """Record one denial (a draft whose body is a `Denial`) and return its receipt's name.
+
+        Identical ones within `DENIAL_WINDOW_MS` of the first are counted, and recorded together when the window ends.
+        Raises `StoreFault` or `Denied` when it cannot.
+        """
         ...
 
     def noise(self, reason: str) -> None:
@@ -66,7 +70,7 @@ class Denials(Protocol):
 class World(Struct, frozen=True, kw_only=True):
     """`now` is epoch milliseconds; `new_id` gives unguessable ids. `view` and `policies` are what is in force now.
 
-    `recent` remembers that a call with this digest is about to be sent and names the one before it, "" if there was none.
+    `recent` remembers that a call with this digest is about to be sent, and names the one before it ("" if none).
     """
 
     store: Store

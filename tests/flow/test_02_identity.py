@@ -122,8 +122,8 @@ async def test_calls_in_flight_are_bounded_and_counted_out_whatever_happens() ->
 
     world.server.answers = held
     running = [asyncio.create_task(world.call(task)) for _ in range(3)]
-    while len(world.server.got) < 2:
-        await asyncio.sleep(0)
+    for _ in range(2):
+        await world.server.arrived.acquire()
     gate.set()
     said = await asyncio.gather(*running)
 

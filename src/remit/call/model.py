@@ -55,5 +55,5 @@ class Call(Struct, frozen=True, kw_only=True):
 
     @property
     def action(self) -> str:
-        """What policy calls it: the target, but one action for all resources of a connector (`connector/resource:*`)."""
+        """What policy calls it: the target, but one action for all resources of a connector, `connector/resource:*`."""
         return f"{self.connector}/resource:*" if self.method == "resources/read" else self.target

@@ -18,10 +18,9 @@ from remit.catalogue.model import Contract, Tier
 from remit.commit.model import Put, Write
 from remit.edge.acts.live import Live
 from remit.edge.acts.who import GATEWAY, Who, may
-from remit.errors import CallerFault
+from remit.errors import CallerFault, StoreFault
 from remit.ledger.receipt import Actor, ContractEvent, Draft
 from remit.schema import check_contract
-
 
 Event = Literal["seen", "drifted", "missing", "returned", "pinned"]
 
@@ -148,8 +147,7 @@ class Contracts:
         return found
 
     def _listed(self, pin: Contract | None, now: Contract | None) -> Listed:
-        contract = now if now is not None and now.digest else (pin or now)
-        assert contract is not None  # one of the two named the key
+        contract = _current(pin, now)
         row = row_of(self._live.view().declared.connectors[contract.connector], contract.kind, name=contract.name)
         return Listed(
             target=contract.target,
@@ -163,6 +161,14 @@ class Contracts:
             data_classes=tuple(row.data) or self._live.view().declared.data_classes[-1:],
             open=_open_places(contract),
         )
+
+
+def _current(pin: Contract | None, now: Contract | None) -> Contract:
+    """What is advertised, or what is pinned while nothing is."""
+    found = pin if now is None or (pin is not None and not now.digest) else now
+    if found is None:
+        raise StoreFault("a contract is listed that is neither pinned nor seen")
+    return found
 
 
 def _status(pin: Contract | None, now: Contract | None) -> str:

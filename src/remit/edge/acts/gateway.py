@@ -1,5 +1,6 @@
 """The gateway's own acts: closing what a crash left open, saying that it starts and stops, raising alarms, telling how
-it stands."""
+it stands.
+"""
 
 from typing import Literal
 

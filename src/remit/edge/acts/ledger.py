@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
+from remit.commit.facts import Store
 from remit.commit.model import Write
 from remit.edge.acts.who import Who, may
-from remit.commit.facts import Store
 from remit.errors import CallerFault
 from remit.ledger.receipt import Draft, Erasure
 

@@ -20,8 +20,8 @@ from remit.forward.facts import Upstreams
 from remit.identity.model import Principal
 from remit.ledger.receipt import Draft, TaskEvent
 from remit.reasons import Denied, Reason
-from remit.task import Move, moved, opened, renewed, template
-from remit.task.model import Party, Stamp, State, Task, TaskSpec
+from remit.task import Move, history, moved, opened, prefix_of, renewed, template
+from remit.task.model import History, Party, Stamp, State, Task, TaskSpec
 
 _ENDED = (State.COMPLETED, State.REVOKED, State.EXPIRED)
 
@@ -98,6 +98,10 @@ class Tasks:
     async def see(self, who: Who, task_id: str) -> Task:
         may(who, "task.see")
         return _read(await self._row(task_id))
+
+    def history(self, task: Task) -> History:
+        """What the task has used, calls in flight included."""
+        return history(self._store.counters(prefix_of(task.id)), task.id)
 
     def listed(self, who: Who) -> tuple[Task, ...]:
         """Every task not long ended, newest first."""

@@ -38,7 +38,7 @@ _STATUS: Final[dict[type[RemitError], int]] = {
 
 
 class Doorkeeper(Struct, frozen=True, kw_only=True):
-    """What it takes to know who comes in. `audience` is what a service's token must be for, besides its issuer's own."""
+    """What it takes to know who comes in. `audience` is this door's own URL, for tokens that have to name it."""
 
     view: Callable[[], View]
     authenticator: Authenticator

@@ -1,7 +1,7 @@
 """What is served at the people's door: each path, the act behind it, and the shape of its input."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from remit.errors import CallerFault
 from remit.identity.facts import Authenticator
 from remit.task import Move, Task, TaskSpec
 
-_MOVES = ("suspend", "resume", "renew", "complete", "revoke")
+_MOVES: Final = ("suspend", "resume", "renew", "complete", "revoke")
 
 
 class Acts(Struct, frozen=True, kw_only=True):
@@ -42,79 +42,90 @@ class OpenTask(TaskSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def routes(acts: Acts) -> dict[tuple[str, str], tuple[Handler, Any]]:
-    """`(method, path)` to handler and input type."""
+    """`(method, path)` to handler and input type; None takes no input."""
+    tasks, things = _TaskPaths(acts), _Paths(acts)
+    return {
+        ("GET", "/v1/status"): (things.status, None),
+        ("POST", "/v1/tasks"): (tasks.open, OpenTask),
+        ("GET", "/v1/tasks"): (tasks.listed, None),
+        ("GET", "/v1/tasks/{task}"): (tasks.see, None),
+        ("POST", "/v1/tasks/{task}/{move}"): (tasks.move, Given),
+        ("GET", "/v1/contracts"): (things.contracts, None),
+        ("GET", "/v1/contracts/diff"): (things.difference, None),
+        ("POST", "/v1/contracts/pin"): (things.pin, Pin),
+        ("GET", "/v1/agents"): (things.agents, None),
+        ("POST", "/v1/agents/{agent}/enroll"): (things.enroll, Enrolment),
+        ("POST", "/v1/revocations"): (things.revoke, Revocation),
+        ("POST", "/v1/restorations"): (things.restore, Revocation),
+        ("GET", "/v1/policy"): (things.policy, None),
+        ("POST", "/v1/policy/check"): (things.check, Files),
+        ("POST", "/v1/policy/apply"): (things.apply, Files),
+        ("POST", "/v1/erasures"): (things.erase, Erase),
+    }
 
-    async def status(who: Who, request: Request, given: None) -> Any:
-        return acts.keeper.status(who)
 
-    async def open_task(who: Who, request: Request, given: OpenTask) -> Any:
-        subject = await acts.authenticator.subject(given.subject_token) if given.subject_token else None
-        task = await acts.tasks.open(who, given, on_behalf=subject)
-        token = {"token": acts.step_token(task)} if given.token else {}
-        return {"task": task, **token}
+class _TaskPaths:
+    def __init__(self, acts: Acts) -> None:
+        self._acts = acts
 
-    async def tasks(who: Who, request: Request, given: None) -> Any:
+    async def open(self, who: Who, _: Request, given: OpenTask) -> Any:
+        token = given.subject_token
+        subject = await self._acts.authenticator.subject(token) if token else None
+        task = await self._acts.tasks.open(who, given, on_behalf=subject)
+        return {"task": task} | ({"token": self._acts.step_token(task)} if given.token else {})
+
+    async def listed(self, who: Who, request: Request, _: None) -> Any:
         wanted = {key: request.query_params[key] for key in ("agent", "state") if key in request.query_params}
-        found = acts.tasks.listed(who)
+        found = self._acts.tasks.listed(who)
         return {"tasks": [task for task in found if all(getattr(task, key) == value for key, value in wanted.items())]}
 
-    async def task(who: Who, request: Request, given: None) -> Any:
-        return await acts.tasks.see(who, request.path_params["task"])
+    async def see(self, who: Who, request: Request, _: None) -> Any:
+        task = await self._acts.tasks.see(who, request.path_params["task"])
+        return {"task": task, "used": self._acts.tasks.history(task)}
 
-    async def move(who: Who, request: Request, given: Given) -> Any:
+    async def move(self, who: Who, request: Request, given: Given) -> Any:
         name = request.path_params["move"]
         if name not in _MOVES:
             raise CallerFault(f"`{name}` is no move of a task", f"one of {', '.join(_MOVES)}")
-        return {"task": await acts.tasks.move(who, request.path_params["task"], cast("Move", name), given)}
+        return {"task": await self._acts.tasks.move(who, request.path_params["task"], cast("Move", name), given)}
 
-    async def contracts(who: Who, request: Request, given: None) -> Any:
-        return {"contracts": acts.contracts.listed(who, request.query_params.get("connector"))}
 
-    async def difference(who: Who, request: Request, given: None) -> Any:
-        return acts.contracts.difference(who, request.query_params.get("target", ""))
+class _Paths:
+    def __init__(self, acts: Acts) -> None:
+        self._acts = acts
 
-    async def pin(who: Who, request: Request, given: Pin) -> Any:
-        return await acts.contracts.pin(who, given)
+    async def status(self, who: Who, _: Request, __: None) -> Any:
+        return self._acts.keeper.status(who)
 
-    async def agents(who: Who, request: Request, given: None) -> Any:
-        return {"agents": acts.inventory.agents(who)}
+    async def contracts(self, who: Who, request: Request, _: None) -> Any:
+        return {"contracts": self._acts.contracts.listed(who, request.query_params.get("connector"))}
 
-    async def enroll(who: Who, request: Request, given: Enrolment) -> Any:
-        return await acts.inventory.enroll(who, request.path_params["agent"], given.jwk)
+    async def difference(self, who: Who, request: Request, _: None) -> Any:
+        return self._acts.contracts.difference(who, request.query_params.get("target", ""))
 
-    async def revoke(who: Who, request: Request, given: Revocation) -> Any:
-        return await acts.inventory.revoke(who, given)
+    async def pin(self, who: Who, _: Request, given: Pin) -> Any:
+        return await self._acts.contracts.pin(who, given)
 
-    async def restore(who: Who, request: Request, given: Revocation) -> Any:
-        return await acts.inventory.restore(who, given)
+    async def agents(self, who: Who, _: Request, __: None) -> Any:
+        return {"agents": self._acts.inventory.agents(who)}
 
-    async def policy(who: Who, request: Request, given: None) -> Any:
-        return acts.policies.current(who)
+    async def enroll(self, who: Who, request: Request, given: Enrolment) -> Any:
+        return await self._acts.inventory.enroll(who, request.path_params["agent"], given.jwk)
 
-    async def check(who: Who, request: Request, given: Files) -> Any:
-        return acts.policies.check(who, given)
+    async def revoke(self, who: Who, _: Request, given: Revocation) -> Any:
+        return await self._acts.inventory.revoke(who, given)
 
-    async def apply(who: Who, request: Request, given: Files) -> Any:
-        return await acts.policies.apply(who, given)
+    async def restore(self, who: Who, _: Request, given: Revocation) -> Any:
+        return await self._acts.inventory.restore(who, given)
 
-    async def erase(who: Who, request: Request, given: Erase) -> Any:
-        return await acts.records.erase(who, given)
+    async def policy(self, who: Who, _: Request, __: None) -> Any:
+        return self._acts.policies.current(who)
 
-    return {
-        ("GET", "/v1/status"): (status, None),
-        ("POST", "/v1/tasks"): (open_task, OpenTask),
-        ("GET", "/v1/tasks"): (tasks, None),
-        ("GET", "/v1/tasks/{task}"): (task, None),
-        ("POST", "/v1/tasks/{task}/{move}"): (move, Given),
-        ("GET", "/v1/contracts"): (contracts, None),
-        ("GET", "/v1/contracts/diff"): (difference, None),
-        ("POST", "/v1/contracts/pin"): (pin, Pin),
-        ("GET", "/v1/agents"): (agents, None),
-        ("POST", "/v1/agents/{agent}/enroll"): (enroll, Enrolment),
-        ("POST", "/v1/revocations"): (revoke, Revocation),
-        ("POST", "/v1/restorations"): (restore, Revocation),
-        ("GET", "/v1/policy"): (policy, None),
-        ("POST", "/v1/policy/check"): (check, Files),
-        ("POST", "/v1/policy/apply"): (apply, Files),
-        ("POST", "/v1/erasures"): (erase, Erase),
-    }
+    async def check(self, who: Who, _: Request, given: Files) -> Any:
+        return self._acts.policies.check(who, given)
+
+    async def apply(self, who: Who, _: Request, given: Files) -> Any:
+        return await self._acts.policies.apply(who, given)
+
+    async def erase(self, who: Who, _: Request, given: Erase) -> Any:
+        return await self._acts.records.erase(who, given)
