@@ -209,7 +209,13 @@ def test_every_fact_is_there_to_be_read() -> None:
         'action in Action::"read" && !(action in Action::"write")',
     ]
     args = {"path": "/a", "owner": {"name": "eve"}, "price": 1.25, "tags": ["a"]}
-    history = {"calls": 4, "reads": 3, "writes": 1, "tools": ("desk/write",), "data_classes": ("internal",)}
+    history: dict[str, Any] = {
+        "calls": 4,
+        "reads": 3,
+        "writes": 1,
+        "tools": ("desk/write",),
+        "data_classes": ("internal",),
+    }
     for condition in conditions:
         policies = in_force(f'permit (principal, action == Action::"desk/read", resource) when {{ {condition} }};')
         asked = request(args=args, open_schema=True, **history)

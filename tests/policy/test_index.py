@@ -1,5 +1,7 @@
 """The scope index and the pruned context decide, explain and err as the whole set over the whole context does."""
 
+from typing import Any
+
 import cedarpy
 import pytest
 from cedarpy import pst
@@ -88,7 +90,7 @@ def sets(draw: st.DrawFn) -> tuple[Policy, ...]:
 
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
-    args = draw(
+    args: dict[str, Any] = draw(
         st.sampled_from([{"path": "/a"}, {"path": "/b", "size": 5}, {}, {"owner": {"name": "eve"}, "other": 1}])
     )
     return request(

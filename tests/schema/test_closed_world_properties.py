@@ -11,7 +11,9 @@ from remit.schema import conforming, open_places
 from tests.schema.conftest import called, pinned
 
 NAMES = st.sampled_from("abcd")
-LEAVES = st.sampled_from([{"type": "integer"}, {"type": "string"}, {"const": 1}, {"type": "null"}])
+LEAVES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{"type": "integer"}, {"type": "string"}, {"const": 1}, {"type": "null"}]
+)
 VALUES = st.one_of(st.integers(0, 2), st.just("s"), st.none())
 
 

@@ -36,15 +36,15 @@ async def test_the_git_server_is_closed_and_usable() -> None:
         with pytest.raises(Denied, match=r"^schema.arguments: `/surprise` \(not in the schema\)$"):
             conforming(called(arguments), pinned(body))
     log = {"repo_path": "/r", "max_count": 3, "start_timestamp": None}
-    assert conforming(called(log), pinned(tools["git_log"]))
-    assert conforming(called({"repo_path": "/r", "files": ["a"]}), pinned(tools["git_add"]))
+    assert conforming(called(log), pinned(tools["git_log"])).quarantined is None
+    assert conforming(called({"repo_path": "/r", "files": ["a"]}), pinned(tools["git_add"])).quarantined is None
 
 
 async def test_the_time_server_is_closed_and_its_results_fit() -> None:
     tools = await advertised("mcp_server_time")
     now = tools["get_current_time"]
     assert check_contract(pinned(now).contract) == ()
-    assert conforming(called({"timezone": "Etc/UTC"}), pinned(now))
+    assert conforming(called({"timezone": "Etc/UTC"}), pinned(now)).quarantined is None
     result = {"timezone": "Etc/UTC", "datetime": "2026-01-01T00:00:00", "day_of_week": "Thursday", "is_dst": False}
     assert fits(now["outputSchema"], result | {"added": 1}) == result | {"added": 1}
     with pytest.raises(Denied, match=r"`/is_dst` \(type: boolean\)") as no:

@@ -19,11 +19,6 @@ def reads(node: Any) -> frozenset[Path]:
     return frozenset(_reads(node))
 
 
-def bare_context(node: Any) -> bool:
-    """Whether the context itself is used as a value."""
-    return ("context",) in reads(node)
-
-
 def pruned(value: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
     """What of a record the paths (from within it) can reach. The empty path is all of it."""
     inner: dict[str, list[Path]] = {}
@@ -39,24 +34,23 @@ def pruned(value: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
 
 
 def _reads(node: Any) -> Iterator[Path]:
-    if isinstance(node, pst.HasAttr):
-        path = _path(node.base)
-        if path is not None:
-            yield (*path, *node.attrs)
-            return
-    elif isinstance(node, pst.GetAttr | pst.Var):
-        path = _path(node)
-        if path is not None:
-            yield path
-            return
-    if isinstance(node, Mapping):
-        node = tuple(node.values())
-    if isinstance(node, tuple):
-        for inner in node:
+    if isinstance(node, pst.HasAttr) and (path := _path(node.base)) is not None:
+        yield (*path, *node.attrs)
+    elif (path := _path(node)) is not None:
+        yield path
+    else:
+        for inner in _inside(node):
             yield from _reads(inner)
-    elif is_dataclass(node):
-        for field in fields(node):
-            yield from _reads(getattr(node, field.name))
+
+
+def _inside(node: Any) -> Iterable[Any]:
+    if isinstance(node, tuple):
+        return node
+    if isinstance(node, Mapping):
+        return tuple(node.values())
+    if isinstance(node, pst.Like):
+        return (node.base,)
+    return [getattr(node, field.name) for field in fields(node)] if is_dataclass(node) else ()
 
 
 def _path(node: Any) -> Path | None:

@@ -21,13 +21,13 @@ from cedarpy import pst
 from msgspec import Struct
 
 from remit.errors import ConfigFault
-from remit.policy.reads import Path, bare_context, reads
+from remit.policy.reads import Path, reads
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z")
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;', re.DOTALL)
 _BLANK: Final = re.compile(r"(?:\s+|//[^\n]*)*")
 _APPROVALS: Final = pst.GetAttr(base=pst.Var(name="context"), attr="approvals")
-APPROVALS_PATH: Final[Path] = ("context", "approvals")
+_APPROVALS_PATH: Final[Path] = ("context", "approvals")
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -74,18 +74,21 @@ def joined(found: tuple[Policy, ...]) -> str:
 def _statements(text: str, file: str) -> Iterator[tuple[str, int]]:
     """Each policy's source, and the line its first token is on. A `;` outside strings and comments ends one."""
     text = text.replace("\r\n", "\n")
-    start = 0
+    start, line = 0, 1
     for token in _TOKEN.finditer(text):
         if token[0] == ";":
-            yield text[start : token.end()].strip(), _line(text, start)
+            yield text[start : token.end()].strip(), line + _blank_lines(text, start)
+            line += text.count("\n", start, token.end())
             start = token.end()
     if _BLANK.fullmatch(text, start) is None:
-        raise ConfigFault("the last policy does not end", "end every policy with `;`", f"{file}:{_line(text, start)}")
+        where = f"{file}:{line + _blank_lines(text, start)}"
+        raise ConfigFault("the last policy does not end", "end every policy with `;`", where)
 
 
-def _line(text: str, start: int) -> int:
+def _blank_lines(text: str, start: int) -> int:
+    """How many lines of space and comments there are before the first token."""
     blank = _BLANK.match(text, start)
-    return text.count("\n", 0, blank.end() if blank else start) + 1
+    return blank[0].count("\n") if blank else 0
 
 
 def _policy(text: str, where: str) -> Policy:
@@ -104,24 +107,25 @@ def _policy(text: str, where: str) -> Policy:
             where,
         )
     tree = replace(tree, id=name)  # so that the engine's diagnostics speak of our ids
-    approval = _approval(tree, where)
-    return Policy(id=name, text=text, where=where, tree=tree, reads=reads(tree.clauses), approval=approval)
+    approval, paths = _approval(tree, where)
+    return Policy(id=name, text=text, where=where, tree=tree, reads=paths, approval=approval)
 
 
-def _approval(tree: pst.Template, where: str) -> str | None:
-    """The name a person's yes is needed under, None for a policy that knows no approval."""
+def _approval(tree: pst.Template, where: str) -> tuple[str | None, frozenset[Path]]:
+    """The name a person's yes is needed under, None for a policy that knows no approval; and all that it reads."""
     name = tree.annotations.get("approval")
     form = pst.Unless(expr=pst.BinaryOp(op="contains", left=_APPROVALS, right=pst.StringLit(value=name or "")))
     rest = tuple(clause for clause in tree.clauses if name is None or clause != form)
-    if bare_context(rest):
+    paths = reads(rest)
+    if ("context",) in paths:
         raise ConfigFault(f"`{tree.id}` reads the context as a whole", "name the attribute: `context.task`", where)
-    if any(path[:2] == APPROVALS_PATH for path in reads(rest)):
+    if any(path[:2] == _APPROVALS_PATH for path in paths):
         raise ConfigFault(f"`{tree.id}` uses `context.approvals` outside of the approval form", _FORM, where)
     if name is None:
-        return None
+        return None, paths
     if tree.effect != "forbid" or len(tree.clauses) - len(rest) != 1 or not _NAME.match(name):
         raise ConfigFault(f"`{tree.id}` is annotated with @approval but is not of the approval form", _FORM, where)
-    return name
+    return name, paths | {_APPROVALS_PATH}
 
 
 _FORM: Final = 'write: @approval("name") forbid(…) unless { context.approvals.contains("name") };'
