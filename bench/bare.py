@@ -1,0 +1,36 @@
+"""The same HTTP stack and nothing else: what comes in goes out and comes back. `PORT UPSTREAM_URL`.
+
+It is served and it calls with the gateway's own server and client, in the gateway's kind of event loop; what the
+gateway costs beyond it is what governing costs.
+"""
+
+import asyncio
+import sys
+
+from remit.edge.mcp.exchange import Receive, Scope, Send
+from remit.edge.mcp.server import listener, serve
+from remit.edge.upstream.mcp_http import pool
+
+_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+async def _serve(port: int, upstream: str) -> None:
+    http = pool()
+
+    async def passed(scope: Scope, receive: Receive, send: Send) -> None:
+        event = await receive()
+        body = event["body"]
+        while event["more_body"]:
+            event = await receive()
+            body += event["body"]
+        async with http.post(upstream, data=body, headers=_HEADERS) as response:
+            answer = await response.read()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    await (await serve(passed, listener("127.0.0.1", port))).wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,99 @@
+"""What the tool server of the benchmarks offers, and what is asked of it: an order desk, twenty tools.
+
+`search_orders` (a read) and `update_order` (a write) are called; the others are there so that lists, views and policies
+are of a usual size. Every call's arguments differ in a serial number of fixed width, so requests are of one length,
+their canonical form can be written down, and a result that belongs to another call is noticed.
+"""
+
+from typing import Any, Final
+
+SERVER: Final = {"name": "order-desk", "version": "1.4.2"}
+READ: Final = "search_orders"
+WRITE: Final = "update_order"
+SERIALS: Final = range(10_000_000, 100_000_000)
+
+_OTHERS: Final = (
+    *("get_order", "list_orders", "get_customer", "list_customers", "search_customers", "get_invoice"),
+    *("list_invoices", "get_shipment", "track_shipment", "list_carriers", "get_product", "search_products"),
+    *("create_order", "cancel_order", "refund_order", "create_customer", "update_customer", "send_invoice"),
+)
+_REGIONS: Final = ("eu-west", "eu-north", "eu-south", "us-east", "us-west", "apac")
+
+# RFC 8785 by hand: keys sorted, no blanks. The two %d are the serial.
+_ARGUMENTS: Final = (
+    b'{"customer":"cus_%d","filters":{"active":true,"regions":["eu-west","eu-north"]},"limit":20,'
+    b'"note":"the parcel of the second week of May, sent in two parts, one returned","serial":%d}'
+)
+
+
+def arguments(serial: int) -> bytes:
+    """The arguments of one call as canonical JSON."""
+    return _ARGUMENTS % (serial, serial)
+
+
+def result(serial: int, customer: str) -> dict[str, Any]:
+    """What the server answers."""
+    found = {"serial": serial, "customer": customer, "status": "open", "total": 1, "orders": [f"ord_{serial}"]}
+    text = f"1 order of {customer} is open: ord_{serial}, two parts sent, one returned"
+    return {"content": [{"type": "text", "text": text}], "structuredContent": found, "isError": False}
+
+
+def tools() -> list[dict[str, Any]]:
+    """All contracts, as `tools/list` tells them."""
+    return [_tool(name) for name in (READ, WRITE, *_OTHERS)]
+
+
+def names() -> tuple[str, ...]:
+    """The names of all tools."""
+    return (READ, WRITE, *_OTHERS)
+
+
+def tier(name: str) -> str:
+    """The tier an owner would give a tool."""
+    return "read" if name.startswith(("get_", "list_", "search_", "track_")) else "write"
+
+
+def _tool(name: str) -> dict[str, Any]:
+    verb, _, what = name.partition("_")
+    return {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "description": f"{verb.capitalize()} {what} of the order desk by customer, region and text. At most 100 a call; "
+        "regions are those of the shop the customer ordered in, not of the address it is sent to.",
+        "inputSchema": _INPUT,
+        "outputSchema": _OUTPUT,
+        "annotations": {"readOnlyHint": tier(name) == "read", "openWorldHint": False},
+    }
+
+
+_INPUT: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "customer": {"type": "string", "pattern": "^cus_[0-9]{8}$", "description": "The customer's number"},
+        "serial": {"type": "integer", "minimum": 0, "description": "The order's number"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+        "note": {"type": "string", "maxLength": 2000},
+        "filters": {
+            "type": "object",
+            "properties": {
+                "active": {"type": "boolean"},
+                "regions": {"type": "array", "items": {"type": "string", "enum": list(_REGIONS)}, "maxItems": 6},
+                "since": {"type": "string", "format": "date"},
+            },
+        },
+    },
+    "required": ["customer", "serial"],
+}
+_OUTPUT: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "serial": {"type": "integer"},
+        "customer": {"type": "string"},
+        "status": {"type": "string", "enum": ["open", "closed", "returned"]},
+        "total": {"type": "integer", "minimum": 0},
+        "orders": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["serial", "customer", "status"],
+}
