@@ -72,7 +72,7 @@ class Book:
     def write(self, *drafts: Draft, **blobs: bytes) -> None:
         self.at += 10
         write = Write(drafts=drafts, blobs={digest(data): data for data in blobs.values()})
-        delta = self.state.apply(write, self.at, lambda: next(self._salts))
+        delta = self.state.apply(write, self.at, salts=lambda: next(self._salts))
         self.leaves += delta.leaves
         self.erased += [value for value in self.values if value.seq in delta.erased]
         self.values = [v for v in [*self.values, *delta.values] if v.seq not in delta.erased]

@@ -88,5 +88,5 @@ def test_a_log_has_a_name_a_note_can_carry(name: str) -> None:
 
 def test_a_rotation_is_signed_by_both() -> None:
     old, new = signer("old"), signer("new")
-    found = rotated(rotation(old, new, OPERATOR))
+    found = rotated(rotation(old, new, actor=OPERATOR))
     assert [key.text for key in found] == [old.verifier_key(), new.verifier_key()]

@@ -63,10 +63,10 @@ async def test_one_size_is_proven_to_extend_another(world: World) -> None:
         old, new = [read(note).checkpoint for note in await filled(store)]
         proof = await consistency(store, old.size)
         check_consistency((old.size, old.root), (new.size, new.root), proof)
-        assert await consistency(store, 0, 0) == ()
+        assert await consistency(store, 0, second=0) == ()
         for first, second in ((4, 3), (-1, 3), (3, 6)):
             with pytest.raises(CallerFault, match="no proof"):
-                await consistency(store, first, second)
+                await consistency(store, first, second=second)
 
 
 async def test_what_is_not_there_cannot_be_exported(world: World, tmp_path: Path) -> None:

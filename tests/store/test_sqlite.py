@@ -129,7 +129,7 @@ async def test_a_rotated_key_opens_what_the_old_one_closed(world: World) -> None
     old, new = signer("old"), signer("new")
     world.signer = old
     async with world.opened() as store:
-        await store.write(Write(drafts=(noise(), Draft(body=rotation(old, new, OPERATOR)))))
+        await store.write(Write(drafts=(noise(), Draft(body=rotation(old, new, actor=OPERATOR)))))
         before = await store.checkpoint()
     world.signer = new
     async with world.opened() as store:

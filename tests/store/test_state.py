@@ -38,7 +38,7 @@ def everything(state: State) -> object:
 
 def busy() -> State:
     state = State(Saved(counters={"task/t1/calls": 3}, rows={("task", "a"): Row(value=b"1", version=1)}, revision=1))
-    state.apply(Write(drafts=(noise(), intent("c0", "t1")), raise_epoch=True), NOW, salt)
+    state.apply(Write(drafts=(noise(), intent("c0", "t1")), raise_epoch=True), NOW, salts=salt)
     return state
 
 
@@ -84,7 +84,7 @@ def test_a_refused_write_leaves_nothing(name: str) -> None:
         raise_epoch=True,
     )
     with pytest.raises(error):
-        state.apply(rest, NOW + 1, salt)
+        state.apply(rest, NOW + 1, salts=salt)
     assert everything(state) == before
 
 
@@ -95,24 +95,24 @@ def test_expectations_that_hold_let_a_write_pass() -> None:
         expect_counters={"task/t1/calls": 3, "never": 0},
         reserves=(Reserve(counter="task/t1/calls", most=4),),
     )
-    state.apply(write, NOW, salt)
+    state.apply(write, NOW, salts=salt)
     assert state.counter("task/t1/calls") == 4
 
 
 def test_reasons_say_what_was_refused() -> None:
     state = busy()
     with pytest.raises(Denied) as over:
-        state.apply(Write(reserves=(Reserve(counter="task/t1/calls", most=3),)), NOW, salt)
+        state.apply(Write(reserves=(Reserve(counter="task/t1/calls", most=3),)), NOW, salts=salt)
     assert over.value.reason is Reason.COMMIT_BUDGET
     with pytest.raises(Denied) as back:
-        state.apply(Write(expect_epoch=1), NOW - CLOCK_REGRESSION_MS - 1, salt)
+        state.apply(Write(expect_epoch=1), NOW - CLOCK_REGRESSION_MS - 1, salts=salt)
     assert back.value.reason is Reason.CLOCK_REGRESSED
 
 
 def test_a_clock_that_went_back_a_little_or_for_the_record_s_own_sake_writes_the_mark() -> None:
     state = busy()
-    a_little = state.apply(Write(drafts=(noise(),), expect_epoch=1), NOW - CLOCK_REGRESSION_MS, salt)
-    a_lot = state.apply(Write(drafts=(noise(),)), 0, salt)
+    a_little = state.apply(Write(drafts=(noise(),), expect_epoch=1), NOW - CLOCK_REGRESSION_MS, salts=salt)
+    a_lot = state.apply(Write(drafts=(noise(),)), 0, salts=salt)
     for delta in (a_little, a_lot):
         assert msgspec.json.decode(delta.leaves[0].data, type=Receipt).at == NOW
         assert delta.high == NOW
@@ -120,37 +120,37 @@ def test_a_clock_that_went_back_a_little_or_for_the_record_s_own_sake_writes_the
 
 def test_rows_change_under_the_version_that_was_read_and_versions_never_return() -> None:
     state = busy()
-    made = state.apply(put("b", b"1", expect=0), NOW, salt).rows["task", "b"]
+    made = state.apply(put("b", b"1", expect=0), NOW, salts=salt).rows["task", "b"]
     assert made is not None
     assert state.row("task", "b") == made
-    state.apply(put("b", b"2", expect=made.version), NOW, salt)
-    state.apply(put("b", None), NOW, salt)
+    state.apply(put("b", b"2", expect=made.version), NOW, salts=salt)
+    state.apply(put("b", None), NOW, salts=salt)
     assert state.row("task", "b") is None
-    state.apply(put("b", None), NOW, salt)
-    state.apply(put("b", b"3", expect=0), NOW, salt)
+    state.apply(put("b", None), NOW, salts=salt)
+    state.apply(put("b", b"3", expect=0), NOW, salts=salt)
     with pytest.raises(Conflict):
-        state.apply(put("b", b"4", expect=made.version), NOW, salt)
+        state.apply(put("b", b"4", expect=made.version), NOW, salts=salt)
 
 
 def test_a_write_sees_its_own_rows() -> None:
     state = busy()
     first = Put(kind="task", key="b", value=b"1", expect=0)
-    state.apply(Write(puts=(first, Put(kind="task", key="b", value=None))), NOW, salt)
+    state.apply(Write(puts=(first, Put(kind="task", key="b", value=None))), NOW, salts=salt)
     assert state.rows("task").keys() == {"a"}
     with pytest.raises(Conflict):
-        state.apply(Write(puts=(first, first)), NOW, salt)
+        state.apply(Write(puts=(first, first)), NOW, salts=salt)
 
 
 def test_deleting_the_only_row_of_a_kind_that_never_was_is_nothing() -> None:
     state = State(Saved())
-    state.apply(Write(puts=(Put(kind="pin", key="x", value=None),)), NOW, salt)
+    state.apply(Write(puts=(Put(kind="pin", key="x", value=None),)), NOW, salts=salt)
     assert state.rows("pin") == {}
 
 
 def test_counters_are_found_by_any_prefix() -> None:
     state = busy()
     names = ("task/t1/tier/read", "task/t1/tool/git/log", "task/t10/calls", "loose", "a/b")
-    state.apply(Write(reserves=tuple(Reserve(counter=name) for name in names)), NOW, salt)
+    state.apply(Write(reserves=tuple(Reserve(counter=name) for name in names)), NOW, salts=salt)
     assert state.counters("task/t1/") == {"task/t1/calls": 3, "task/t1/tier/read": 1, "task/t1/tool/git/log": 1}
     assert state.counters("task/t1/tool/") == {"task/t1/tool/git/log": 1}
     assert state.counters("task/t1").keys() == {
@@ -166,7 +166,7 @@ def test_counters_are_found_by_any_prefix() -> None:
 def test_values_are_hashed_with_their_salt_and_kept_unless_only_the_hash_is_wanted() -> None:
     state = State(Saved())
     draft = msgspec.structs.replace(intent("c1", "t1", a=b"1", b=b"2"), hash_only=frozenset({"b"}))
-    delta = state.apply(Write(drafts=(draft,)), NOW, salt)
+    delta = state.apply(Write(drafts=(draft,)), NOW, salts=salt)
     receipt = msgspec.json.decode(delta.leaves[0].data, type=Receipt)
     (kept,) = delta.values
     assert receipt.values.keys() == {"a", "b"}
@@ -177,13 +177,13 @@ def test_values_are_hashed_with_their_salt_and_kept_unless_only_the_hash_is_want
 def test_a_blob_is_persisted_once() -> None:
     state = State(Saved())
     write = Write(blobs={digest(b"policy"): b"policy"})
-    assert state.apply(write, NOW, salt).blobs == write.blobs
-    assert state.apply(write, NOW, salt).blobs == {}
+    assert state.apply(write, NOW, salts=salt).blobs == write.blobs
+    assert state.apply(write, NOW, salts=salt).blobs == {}
 
 
 def test_an_intent_and_its_outcome_may_stand_in_one_write() -> None:
     state = State(Saved())
-    delta = state.apply(Write(drafts=(intent("c1", "t1"), outcome("c1", "t1", 0))), NOW, salt)
+    delta = state.apply(Write(drafts=(intent("c1", "t1"), outcome("c1", "t1", 0))), NOW, salts=salt)
     assert delta.written().seqs == (0, 1)
     assert state.open == {}
 
@@ -205,7 +205,7 @@ def test_receipts_are_numbered_in_one_order_and_each_task_without_a_gap(steps: l
             seq, found = sorted(state.open.items())[pick % len(state.open)]
             draft = outcome(found.intent.asked.call, found.task or "", seq)
         if draft:
-            leaves += state.apply(Write(drafts=(draft,)), NOW + n, salt).leaves
+            leaves += state.apply(Write(drafts=(draft,)), NOW + n, salts=salt).leaves
     receipts = [msgspec.json.decode(leaf.data, type=Receipt) for leaf in leaves]
     assert [r.seq for r in receipts] == list(range(len(receipts)))
     for task in ("t1", "t2"):

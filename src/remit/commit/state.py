@@ -119,7 +119,7 @@ class State:
         """All rows of a kind, as a copy."""
         return dict(self._rows.get(kind, {}))
 
-    def apply(self, write: Write, now: int, salts: Callable[[], bytes]) -> Delta:
+    def apply(self, write: Write, now: int, *, salts: Callable[[], bytes]) -> Delta:
         """Check everything, then change everything; return what to persist.
 
         `now` is epoch ms, `salts` gives 16 random bytes a call. Raises `Denied` (`clock.regressed`,
@@ -143,7 +143,7 @@ class State:
         )
         tasks: dict[str, int] = {}
         for draft in write.drafts:
-            self._sequence(draft, delta, tasks, salts)
+            self._sequence(draft, delta, tasks=tasks, salts=salts)
         self._adopt(delta, tasks)
         return delta
 
@@ -188,7 +188,7 @@ class State:
                 raise CallerFault(f"a blob does not have the digest `{name}`")
         return new
 
-    def _sequence(self, draft: Draft, delta: Delta, tasks: dict[str, int], salts: Callable[[], bytes]) -> None:
+    def _sequence(self, draft: Draft, delta: Delta, *, tasks: dict[str, int], salts: Callable[[], bytes]) -> None:
         """Add one draft to the delta as the next receipt."""
         seq, task, n = delta.size, draft.task, None
         if task is not None:
@@ -202,13 +202,13 @@ class State:
             hashes[name] = "sha256:" + _sha256(salt + data).hexdigest()
             if name not in draft.hash_only:
                 delta.values.append(Value(seq=seq, name=name, salt=salt, data=data))
-        self._track(draft, seq, delta)
+        self._track(draft, delta)
         data = _encode(Receipt(seq=seq, at=delta.high, body=draft.body, v=FORMAT, task=task, n=n, values=hashes))
         delta.leaves.append(Leaf(seq, task, n, data, leaf_hash(data)))
         delta.size = seq + 1
 
-    def _track(self, draft: Draft, seq: int, delta: Delta) -> None:
-        body = draft.body
+    def _track(self, draft: Draft, delta: Delta) -> None:
+        body, seq = draft.body, delta.size
         if isinstance(body, Intent):
             delta.opened[seq] = OpenIntent(seq, body, draft.task)
         elif isinstance(body, Outcome):

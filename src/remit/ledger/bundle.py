@@ -126,13 +126,13 @@ def read(files: Mapping[str, bytes]) -> Bundle:
         manifest=_manifest(files["manifest.json"]),
         leaves=tuple(_split(files["leaves.jsonl"])),
         hashes=files.get("hashes", b""),
-        proofs=_lines(files, "proofs.jsonl", Proof),
+        proofs=_lines(files, "proofs.jsonl", kind=Proof),
         checkpoint=files["checkpoint"],
-        checkpoints=tuple(note.encode() for note in _lines(files, "checkpoints.jsonl", str)),
-        consistency=_lines(files, "consistency.jsonl", Consistency),
-        values=_lines(files, "values.jsonl", Value),
-        blobs=_lines(files, "blobs.jsonl", Blob),
-        keys=_one(files.get("keys.json", b"[]"), "`keys.json`", tuple[str, ...]),
+        checkpoints=tuple(note.encode() for note in _lines(files, "checkpoints.jsonl", kind=str)),
+        consistency=_lines(files, "consistency.jsonl", kind=Consistency),
+        values=_lines(files, "values.jsonl", kind=Value),
+        blobs=_lines(files, "blobs.jsonl", kind=Blob),
+        keys=_one(files.get("keys.json", b"[]"), "`keys.json`", kind=tuple[str, ...]),
     )
 
 
@@ -153,7 +153,7 @@ def write_portable(bundle: Bundle) -> bytes:
 def read_portable(data: bytes) -> Bundle:
     """A portable receipt as a bundle. Raises `Unverified`."""
     _known(data, "the receipt's file")
-    found = _one(data, "the receipt's file", Portable)
+    found = _one(data, "the receipt's file", kind=Portable)
     return Bundle(
         manifest=Manifest(scope="receipt"),
         leaves=(found.leaf.encode(),),
@@ -171,7 +171,7 @@ def read_published(data: bytes) -> tuple[bytes, ...]:
     A last line without its newline was torn by a crash and is left out. Raises `Unverified` for any other.
     """
     whole = data[: data.rfind(b"\n") + 1]
-    return tuple(note.encode() for note in _lines({"": whole}, "", str, "the published checkpoints"))
+    return tuple(note.encode() for note in _lines({"": whole}, "", kind=str, what="the published checkpoints"))
 
 
 class _Versioned(Struct):
@@ -189,16 +189,17 @@ def _known(data: bytes, what: str) -> None:
 
 def _manifest(data: bytes) -> Manifest:
     _known(data, "`manifest.json`")
-    manifest = _one(data, "`manifest.json`", Manifest)
+    manifest = _one(data, "`manifest.json`", kind=Manifest)
     if (manifest.task is not None) != (manifest.scope == "task"):
         raise Unverified("`manifest.json` names a task although its scope is none, or none although it is")
     return manifest
 
 
-def _lines(files: Mapping[str, bytes], name: str, kind: type[T], what: str = "") -> tuple[T, ...]:
+def _lines(files: Mapping[str, bytes], name: str, *, kind: type[T], what: str = "") -> tuple[T, ...]:
     what = what or f"`{name}`"
     return tuple(
-        _one(line, f"{what} line {number}", kind) for number, line in enumerate(_split(files.get(name, b"")), start=1)
+        _one(line, f"{what} line {number}", kind=kind)
+        for number, line in enumerate(_split(files.get(name, b"")), start=1)
     )
 
 
@@ -207,7 +208,7 @@ def _split(data: bytes) -> list[bytes]:
     return found if found[-1] else found[:-1]
 
 
-def _one(data: bytes, what: str, kind: type[T]) -> T:
+def _one(data: bytes, what: str, *, kind: type[T]) -> T:
     try:
         found = msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:

@@ -122,7 +122,7 @@ class Tree:
         return node_hash(self._range(low, middle), self._range(middle, high))
 
 
-def check_inclusion(hashed: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+def check_inclusion(hashed: bytes, index: int, *, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """RFC 9162 section 2.1.3.2. Raises `Unverified` unless the leaf is at `index` of the tree with that root."""
     if not 0 <= index < size:
         raise Unverified(f"index {index} lies outside a tree of {size}")
@@ -155,11 +155,12 @@ def check_consistency(old: tuple[int, bytes], new: tuple[int, bytes], proof: Seq
         path.insert(0, first_root)
     if not path:
         raise Unverified("the consistency proof is empty")
-    if _climb(path, first - 1, second - 1) != (first_root, second_root):
+    if _climb(path, (first - 1, second - 1)) != (first_root, second_root):
         raise Unverified("the consistency proof does not lead to the roots")
 
 
-def _climb(path: list[bytes], position: int, last: int) -> tuple[bytes, bytes] | None:
+def _climb(path: list[bytes], ends: tuple[int, int]) -> tuple[bytes, bytes] | None:
+    position, last = ends
     while position & 1:
         position, last = position >> 1, last >> 1
     old = new = path[0]

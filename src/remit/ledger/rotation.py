@@ -15,7 +15,7 @@ from remit.ledger.receipt import KeyEvent
 PURPOSE: Final = "ledger"
 
 
-def statement(old: str, new: str, purpose: str) -> bytes:
+def statement(old: str, new: str, *, purpose: str) -> bytes:
     """What both keys sign: `old‖new‖purpose`, keys as verifier key text."""
     return (old + new + purpose).encode()
 
@@ -23,7 +23,7 @@ def statement(old: str, new: str, purpose: str) -> bytes:
 def rotated(event: KeyEvent) -> tuple[Key, Key]:
     """The (old, new) keys of a ledger rotation. Raises `Unverified` unless both signed it."""
     old, new = parse_key(event.old), parse_key(event.new)
-    said = statement(event.old, event.new, event.purpose)
+    said = statement(event.old, event.new, purpose=event.purpose)
     for key, signature in ((old, event.signed_by_old), (new, event.signed_by_new)):
         try:
             key.check(said, base64.b64decode(signature, validate=True))

@@ -57,9 +57,10 @@ def verify(bundle: Bundle, keys: Sequence[Key], earlier: Iterable[bytes] = ()) -
     signed_by(note, trusted)
     known = (*trusted, *retired)
     _check_claimed(bundle.keys, known)
-    _check_history(bundle, checkpoint, tree, known)
+    _check_history(bundle, checkpoint, tree=tree, keys=known)
     for saved in earlier:
-        _check_earlier(bundle, checkpoint, tree, _signed(read(saved), known, "an earlier checkpoint"))
+        old = _signed(read(saved), known, what="an earlier checkpoint")
+        _check_earlier(bundle, checkpoint, tree=tree, old=old)
     walk = _walked(bundle)
     _check_blobs(bundle)
     return Report(
@@ -93,7 +94,7 @@ def _whole(bundle: Bundle, checkpoint: Checkpoint) -> Tree:
     seen = [leaf_hash(leaf) for leaf in bundle.leaves]
     tree = Tree(listed)
     if len(listed) != checkpoint.size or tree.root() != checkpoint.root:
-        raise Unverified(_misfit(bundle, checkpoint, seen, listed))
+        raise Unverified(_misfit(bundle, checkpoint, seen=seen, listed=listed))
     for seq, (here, there) in enumerate(zip(seen, listed, strict=False)):
         if here != there:
             raise Unverified(f"receipt {seq} is not the one that was recorded")
@@ -102,7 +103,7 @@ def _whole(bundle: Bundle, checkpoint: Checkpoint) -> Tree:
     return tree
 
 
-def _misfit(bundle: Bundle, checkpoint: Checkpoint, seen: list[bytes], listed: list[bytes]) -> str:
+def _misfit(bundle: Bundle, checkpoint: Checkpoint, *, seen: list[bytes], listed: list[bytes]) -> str:
     """Which of three do not fit each other: the receipts, the list of their hashes, the checkpoint?"""
     tree = Tree(seen)
     if len(seen) == checkpoint.size and tree.root() == checkpoint.root:
@@ -125,7 +126,7 @@ def _proven(bundle: Bundle, checkpoint: Checkpoint) -> None:
         raise Unverified("the bundle does not hold receipts with one proof each")
     for leaf, proof in zip(bundle.leaves, bundle.proofs, strict=True):
         with _named(f"receipt {proof.seq}"):
-            check_inclusion(leaf_hash(leaf), proof.seq, checkpoint.size, proof.path, checkpoint.root)
+            check_inclusion(leaf_hash(leaf), proof.seq, size=checkpoint.size, proof=proof.path, root=checkpoint.root)
 
 
 def _key_events(bundle: Bundle) -> Iterator[KeyEvent]:
@@ -144,24 +145,24 @@ def _check_claimed(claimed: Iterable[str], known: Sequence[Key]) -> None:
             raise Unverified(f"the bundle claims the key `{text}`, which is not trusted")
 
 
-def _check_history(bundle: Bundle, checkpoint: Checkpoint, tree: Tree | None, keys: Sequence[Key]) -> None:
+def _check_history(bundle: Bundle, checkpoint: Checkpoint, *, tree: Tree | None, keys: Sequence[Key]) -> None:
     last = 0
     for number, old in enumerate(bundle.checkpoints, start=1):
         with _named(f"checkpoint {number} of the history"):
-            found = _signed(read(old), keys, f"the checkpoint before size {checkpoint.size}")
+            found = _signed(read(old), keys, what="signature")
             if found.size < last:
                 raise Unverified(f"its size {found.size} is less than the one before it")
             last = found.size
-            _check_earlier(bundle, checkpoint, tree, found)
+            _check_earlier(bundle, checkpoint, tree=tree, old=found)
 
 
-def _signed(note: Note, keys: Sequence[Key], what: str) -> Checkpoint:
+def _signed(note: Note, keys: Sequence[Key], *, what: str) -> Checkpoint:
     with _named(what):
         signed_by(note, keys)
     return note.checkpoint
 
 
-def _check_earlier(bundle: Bundle, checkpoint: Checkpoint, tree: Tree | None, old: Checkpoint) -> None:
+def _check_earlier(bundle: Bundle, checkpoint: Checkpoint, *, tree: Tree | None, old: Checkpoint) -> None:
     """The tree begins with the old one."""
     if old.origin != checkpoint.origin:
         raise Unverified(f"the checkpoint of `{old.origin}` is of another log than `{checkpoint.origin}`")
@@ -169,14 +170,14 @@ def _check_earlier(bundle: Bundle, checkpoint: Checkpoint, tree: Tree | None, ol
         raise Unverified(
             f"the ledger was truncated: it had {old.size} receipts, the checkpoint covers {checkpoint.size}"
         )
-    if not (_extends(bundle, checkpoint, old) if tree is None else tree.root(old.size) == old.root):
+    if not (_extends(bundle, checkpoint, old=old) if tree is None else tree.root(old.size) == old.root):
         raise Unverified(
             f"the ledger was forked: it does not extend the checkpoint of size {old.size}, "
             f"so a receipt before {old.size} was changed, dropped or reordered"
         )
 
 
-def _extends(bundle: Bundle, checkpoint: Checkpoint, old: Checkpoint) -> bool:
+def _extends(bundle: Bundle, checkpoint: Checkpoint, *, old: Checkpoint) -> bool:
     proofs = {proof.first: proof.path for proof in bundle.consistency}
     if old.size not in proofs and 0 < old.size < checkpoint.size:
         raise Unverified(
@@ -199,7 +200,7 @@ def _walked(bundle: Bundle) -> Walk:
     for seq, leaf in zip(_seqs(bundle), bundle.leaves, strict=True):
         receipt = decode(seq, leaf)
         with _named(f"receipt {seq}"):
-            walk.step(seq, receipt, kept.pop(seq, ()))
+            walk.step(seq, receipt, values=kept.pop(seq, ()))
     if kept:
         raise Unverified(f"a value is kept for receipt {min(kept)}, which is not in the bundle")
     return walk

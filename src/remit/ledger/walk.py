@@ -61,7 +61,7 @@ class Walk:
         """Values that are not here and that no erasure accounts for."""
         return sum(self._absent.values()) - self.erased
 
-    def step(self, seq: int, receipt: Receipt, values: Iterable[Value]) -> None:
+    def step(self, seq: int, receipt: Receipt, *, values: Iterable[Value]) -> None:
         """Check one receipt against all before it. Raises `Unverified`, which does not say the number yet."""
         if receipt.seq != seq:
             raise Unverified(f"it says it is receipt {receipt.seq}")

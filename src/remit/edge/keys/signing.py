@@ -79,9 +79,9 @@ def load_signer(path: Path) -> LedgerSigner:
         return _decode(file.read(4096).strip(), path)
 
 
-def rotation(old: LedgerSigner, new: LedgerSigner, actor: Actor) -> KeyEvent:
+def rotation(old: LedgerSigner, new: LedgerSigner, *, actor: Actor) -> KeyEvent:
     """The receipt body that hands the ledger from `old` to `new`, signed by both."""
-    said = statement(old.verifier_key(), new.verifier_key(), PURPOSE)
+    said = statement(old.verifier_key(), new.verifier_key(), purpose=PURPOSE)
     return KeyEvent(
         purpose=PURPOSE,
         old=old.verifier_key(),

@@ -54,7 +54,7 @@ class Reader(Protocol):
         """The exact bytes of a receipt."""
         ...
 
-    def page(self, start: int, stop: int, task: str | None) -> list[tuple[int, bytes]]:
+    def page(self, start: int, stop: int, *, task: str | None) -> list[tuple[int, bytes]]:
         """The first leaves, at most `PAGE`, with start <= seq < stop, of one task if named."""
         ...
 

@@ -16,7 +16,6 @@ from remit.errors import CallerFault, Unverified
 from remit.ledger import bundle, checkpoint
 from remit.ledger.bundle import Blob, Bundle, Consistency, Manifest, Proof
 from remit.ledger.merkle import Tree, split
-from remit.ledger.receipt import Value
 
 _DIGEST: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 _PAGE: Final = 4096
@@ -30,7 +29,7 @@ async def export(
     `keys` are the verifier keys to claim. `since` are sizes of earlier checkpoints to prove a task's bundle against;
     a whole bundle needs none. Raises `CallerFault` when the directory is in use or the task has no receipts.
     """
-    made = await (_whole(ledger, keys) if task is None else _of_task(ledger, task, keys, since))
+    made = await (_whole(ledger, keys) if task is None else _of_task(ledger, task, keys=keys, since=since))
     await asyncio.to_thread(_save, directory, bundle.write(made))
     return made
 
@@ -54,7 +53,7 @@ async def prove(ledger: Ledger, seq: int, *, keys: Sequence[str], since: Sequenc
     )
 
 
-async def consistency(ledger: Ledger, first: int, second: int | None = None) -> tuple[bytes, ...]:
+async def consistency(ledger: Ledger, first: int, *, second: int | None = None) -> tuple[bytes, ...]:
     """The proof that the tree of `first` receipts is the beginning of that of `second` (the newest, if not said)."""
     _, tree = await _tree(ledger)
     second = tree.size if second is None else second
@@ -84,13 +83,15 @@ async def _whole(ledger: Ledger, keys: Sequence[str]) -> Bundle:
         hashes=await ledger.leaf_hashes(0, size),
         checkpoint=note,
         checkpoints=tuple(history),
-        values=tuple([v for at in range(0, size, _PAGE) for v in await _values(ledger, at, size)]),
+        values=tuple(
+            [v for at in range(0, size, _PAGE) for v in await ledger.values_between(at, min(at + _PAGE, size))]
+        ),
         blobs=tuple([Blob(digest, await ledger.blob(digest) or b"") for digest in digests]),
         keys=tuple(keys),
     )
 
 
-async def _of_task(ledger: Ledger, task: str, keys: Sequence[str], since: Sequence[int]) -> Bundle:
+async def _of_task(ledger: Ledger, task: str, *, keys: Sequence[str], since: Sequence[int]) -> Bundle:
     note, tree = await _tree(ledger)
     found = [row async for row in ledger.leaves(0, tree.size, task)]
     if not found:
@@ -111,10 +112,6 @@ async def _of_task(ledger: Ledger, task: str, keys: Sequence[str], since: Sequen
 async def _tree(ledger: Ledger) -> tuple[bytes, Tree]:
     note = await ledger.checkpoint()
     return note, Tree(split(await ledger.leaf_hashes(0, checkpoint.read(note).checkpoint.size)))
-
-
-async def _values(ledger: Ledger, start: int, size: int) -> tuple[Value, ...]:
-    return await ledger.values_between(start, min(start + _PAGE, size))
 
 
 async def _named(ledger: Ledger, texts: list[bytes]) -> tuple[Blob, ...]:

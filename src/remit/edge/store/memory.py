@@ -72,7 +72,7 @@ class MemoryDriver:
         """The exact bytes of a receipt."""
         return self._memory.leaves[seq].data if 0 <= seq < len(self._memory.leaves) else None
 
-    def page(self, start: int, stop: int, task: str | None) -> list[tuple[int, bytes]]:
+    def page(self, start: int, stop: int, *, task: str | None) -> list[tuple[int, bytes]]:
         """At most `PAGE` leaves."""
         if task is None:
             found = self._memory.leaves[max(start, 0) : max(stop, 0)][:PAGE]

@@ -32,7 +32,7 @@ class Ledger:
 
     async def leaves(self, start: int, stop: int, task: str | None = None) -> AsyncIterator[tuple[int, bytes]]:
         """Durable leaves with start <= seq < stop, in order, of one task if named."""
-        while page := await self._page(start, stop, task):
+        while page := await self._page(start, stop, task=task):
             for found in page:
                 yield found
             start = page[-1][0] + 1
@@ -62,8 +62,8 @@ class Ledger:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._reader.close)
         self._thread.shutdown(wait=False)
 
-    async def _page(self, start: int, stop: int, task: str | None) -> list[tuple[int, bytes]]:
-        return await self._read(lambda: self._reader.page(start, stop, task))
+    async def _page(self, start: int, stop: int, *, task: str | None) -> list[tuple[int, bytes]]:
+        return await self._read(lambda: self._reader.page(start, stop, task=task))
 
     async def _read(self, read: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)

@@ -26,7 +26,7 @@ REHASHED: Final = 1024
 _ADVICE: Final = "do not write to it; export it, compare it with a saved checkpoint, restore a backup"
 
 
-def create(db: sqlite3.Connection, path: Path, signer: Signer) -> None:
+def create(db: sqlite3.Connection, path: Path, *, signer: Signer) -> None:
     """Make the tables and the checkpoint of the empty tree, in one transaction, if nothing is there."""
     version, tables = db.execute(
         "SELECT (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_schema"
@@ -48,14 +48,14 @@ def create(db: sqlite3.Connection, path: Path, signer: Signer) -> None:
     os.close(directory)
 
 
-def recover(db: sqlite3.Connection, path: Path, signer: Signer, keys: Iterable[Key]) -> Saved:
+def recover(db: sqlite3.Connection, path: Path, *, signer: Signer, keys: Iterable[Key]) -> Saved:
     """The state to go on from. Raises `StoreFault` naming what does not hold together."""
     marks = db.execute("SELECT epoch, high, revision, size, checkpoint FROM now").fetchone()
     if marks is None:
         raise StoreFault(f"the store `{path}` holds no checkpoint", _ADVICE)
     epoch, high, revision, size, note = marks
     try:
-        checkpoint = _trusted(db, note, signer, keys)
+        checkpoint = _trusted(db, note, known=(parse_key(signer.verifier_key()), *keys))
         frontier = _tree(db, checkpoint)
         _rehash(db, size)
     except Unverified as e:
@@ -78,8 +78,7 @@ def recover(db: sqlite3.Connection, path: Path, signer: Signer, keys: Iterable[K
     )
 
 
-def _trusted(db: sqlite3.Connection, note: bytes, signer: Signer, keys: Iterable[Key]) -> Checkpoint:
-    known = (parse_key(signer.verifier_key()), *keys)
+def _trusted(db: sqlite3.Connection, note: bytes, *, known: tuple[Key, ...]) -> Checkpoint:
     try:
         return verify(note, known)
     except Unverified:

@@ -35,17 +35,19 @@ CREATE TABLE history (size INTEGER PRIMARY KEY, checkpoint BLOB NOT NULL) STRICT
 _ROWS_PER_STATEMENT: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 
-def many(db: sqlite3.Connection, head: str, rows: list[tuple[Any, ...]], tail: str = "") -> None:
+def many(db: sqlite3.Connection, head: str, *, rows: list[tuple[Any, ...]], tail: str = "") -> None:
     """Run `head VALUES (…), (…) tail` over all rows, in order."""
     at = 0
     for size in _ROWS_PER_STATEMENT:
         while len(rows) - at >= size:
             chunk = rows[at : at + size]
-            db.execute(_statement(head, size, len(chunk[0]), tail), [field for row in chunk for field in row])
+            db.execute(
+                _statement(head, tail, rows=size, columns=len(chunk[0])), [field for row in chunk for field in row]
+            )
             at += size
 
 
 @cache
-def _statement(head: str, rows: int, columns: int, tail: str) -> str:
+def _statement(head: str, tail: str, *, rows: int, columns: int) -> str:
     row = f"({', '.join('?' * columns)})"
     return f"{head} VALUES {', '.join([row] * rows)} {tail}"

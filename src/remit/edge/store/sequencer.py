@@ -57,7 +57,7 @@ class Sequencer(Ledger):
         self._state, self._driver, self._signer, self._disk = state, driver, signer, disk
         self._now, self._salts = given
         self._loop = asyncio.get_running_loop()
-        self._cause: Exception | None = None
+        self._fault: StoreFault | None = None
         self._waiting: deque[Waiting] = deque()
         self._awaited = 0
         self._wake = threading.Condition()
@@ -105,22 +105,22 @@ class Sequencer(Ledger):
         """Commit what is pending and let go of the lock. Raises `StoreFault` if that could not be committed."""
         if self._closing:
             return
-        known = self._cause
+        known = self._fault
         with self._wake:
             self._closing = True
             self._wake.notify()
         await asyncio.to_thread(self._writer.join)
         await super().close()
-        if self._cause is not known:
-            raise self._failed()
+        if self._fault and self._fault is not known:
+            raise self._fault
 
     async def _read(self, read: Callable[[], T]) -> T:
         self._sound()
         return await super()._read(read)
 
     def _sound(self) -> State:
-        if self._cause:
-            raise self._failed()
+        if self._fault:
+            raise _failed(self._fault.__cause__)
         if self._closing:
             raise StoreFault("the store is closed")
         return self._state
@@ -129,7 +129,7 @@ class Sequencer(Ledger):
         state, now = self._sound(), self._now()
         self._disk.check(now)
         # A crash from here to the group's commit leaves nothing of this write; nobody was told of it yet.
-        delta = state.apply(write, now, self._salts)
+        delta = state.apply(write, now, salts=self._salts)
         with self._wake:
             # Under the lock, so that nothing joins the queue after the writer thread has left it for good.
             self._sound()
@@ -144,8 +144,8 @@ class Sequencer(Ledger):
         while group := self._next_group():
             try:
                 self._persist(group)
-            except Exception as e:
-                self._fail(e, group)
+            except StoreFault as fault:
+                self._fail(fault, group)
                 return
             self._tell(self._resolve, group)
 
@@ -165,22 +165,19 @@ class Sequencer(Ledger):
     def _persist(self, group: list[Waiting]) -> None:
         last = group[-1][0]
         whole = merged(delta for delta, _ in group)
-        whole.checkpoint = sign(Checkpoint(self._signer.name, last.size, root_of(last.peaks)), self._signer)
         whole.milestone = whole.high >= self._milestone + MILESTONE_MS
-        self._driver.persist(whole)
+        try:
+            whole.checkpoint = sign(Checkpoint(self._signer.name, last.size, root_of(last.peaks)), self._signer)
+            self._driver.persist(whole)
+        except Exception as e:
+            raise _failed(e) from e
         if whole.milestone:
             self._milestone = whole.high
 
-    def _fail(self, cause: Exception, group: list[Waiting]) -> None:
+    def _fail(self, fault: StoreFault, group: list[Waiting]) -> None:
         with self._wake:
-            self._cause = cause
+            self._fault = fault
             self._tell(self._refuse, [*group, *self._waiting])
-
-    def _failed(self) -> StoreFault:
-        """A new error for everyone: one raised twice would grow its traceback for ever."""
-        fault = StoreFault("the store failed while writing", "restart the gateway; it reads what was really written")
-        fault.__cause__ = self._cause
-        return fault
 
     def _tell(self, how: Callable[[list[Waiting]], None], group: list[Waiting]) -> None:
         try:
@@ -198,4 +195,11 @@ class Sequencer(Ledger):
     def _refuse(self, group: list[Waiting]) -> None:
         for _, done in group:
             if done is not None and not done.done():
-                done.set_exception(self._failed())
+                done.set_exception(_failed(self._fault and self._fault.__cause__))
+
+
+def _failed(cause: BaseException | None) -> StoreFault:
+    """A new error for everyone: one raised twice would grow its traceback for ever."""
+    fault = StoreFault("the store failed while writing", "restart the gateway; it reads what was really written")
+    fault.__cause__ = cause
+    return fault

@@ -53,7 +53,7 @@ class SqliteReader:
         """The exact bytes of a receipt."""
         return self._one("SELECT leaf FROM leaves WHERE seq = ?", seq)
 
-    def page(self, start: int, stop: int, task: str | None) -> list[tuple[int, bytes]]:
+    def page(self, start: int, stop: int, *, task: str | None) -> list[tuple[int, bytes]]:
         """At most `PAGE` leaves."""
         if task is None:
             sql = "SELECT seq, leaf FROM leaves WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
@@ -109,7 +109,7 @@ class SqliteReader:
 class SqliteDriver(SqliteReader):
     """The one writer, holding the lock."""
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, lock: Lock, fault: Fault) -> None:
+    def __init__(self, path: Path, writer: sqlite3.Connection, *, lock: Lock, fault: Fault) -> None:
         super().__init__(path)
         self._writer, self._lock, self._fault = writer, lock, fault
         self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="remit-store-sweeper")
@@ -154,15 +154,15 @@ class SqliteDriver(SqliteReader):
             self._lock.release()
 
     def _write_receipts(self, group: Group) -> None:
-        many(self._writer, "INSERT INTO leaves", [(leaf.seq, leaf.task, leaf.data) for leaf in group.leaves])
-        many(self._writer, "INSERT INTO hashes", [(leaf.seq, leaf.hash) for leaf in group.leaves])
+        many(self._writer, "INSERT INTO leaves", rows=[(leaf.seq, leaf.task, leaf.data) for leaf in group.leaves])
+        many(self._writer, "INSERT INTO hashes", rows=[(leaf.seq, leaf.hash) for leaf in group.leaves])
         nth: dict[int, int] = {}
         kept = []
         for value in group.values:
             at = nth.get(value.seq, value.seq * VALUES_PER_RECEIPT_MAX)
             nth[value.seq] = at + 1
             kept.append((at, value.name, value.salt, value.data))
-        many(self._writer, "INSERT INTO kept", kept)
+        many(self._writer, "INSERT INTO kept", rows=kept)
 
     def _write_state(self, group: Group) -> None:
         db = self._writer
@@ -170,12 +170,12 @@ class SqliteDriver(SqliteReader):
             if row is None:
                 db.execute("DELETE FROM state WHERE kind = ? AND key = ?", at)
         rows = [(*at, row.value, row.version) for at, row in group.rows.items() if row is not None]
-        many(db, "INSERT INTO state", rows, _UPSERT_STATE)
-        many(db, "INSERT INTO counters", list(group.counters.items()), _UPSERT_COUNTER)
-        many(db, "INSERT INTO blobs", list(group.blobs.items()))
+        many(db, "INSERT INTO state", rows=rows, tail=_UPSERT_STATE)
+        many(db, "INSERT INTO counters", rows=list(group.counters.items()), tail=_UPSERT_COUNTER)
+        many(db, "INSERT INTO blobs", rows=list(group.blobs.items()))
         opened, closed = still_open(group)
-        many(db, "INSERT INTO open_intents", [(seq,) for seq in opened])
-        many(db, "DELETE FROM open_intents WHERE seq IN (", [(seq,) for seq in closed], ")")
+        many(db, "INSERT INTO open_intents", rows=[(seq,) for seq in opened])
+        many(db, "DELETE FROM open_intents WHERE seq IN (", rows=[(seq,) for seq in closed], tail=")")
         for seq in group.erased:
             first, end = seq * VALUES_PER_RECEIPT_MAX, (seq + 1) * VALUES_PER_RECEIPT_MAX
             db.execute("DELETE FROM kept WHERE id >= ? AND id < ?", (first, end))
@@ -227,7 +227,7 @@ async def open_sqlite(
     """
     lock = Lock(path.with_name(path.name + ".lock"))
     try:
-        state, driver = await asyncio.to_thread(_open, path, lock, signer, tuple(keys), fault)
+        state, driver = await asyncio.to_thread(_open, path, lock, signer=signer, keys=tuple(keys), fault=fault)
     except BaseException:
         lock.release()
         raise
@@ -272,7 +272,7 @@ def sweep(path: Path) -> None:
         db.close()
 
 
-def _open(path: Path, lock: Lock, signer: Signer, keys: tuple[Key, ...], fault: Fault) -> tuple[State, SqliteDriver]:
+def _open(path: Path, lock: Lock, *, signer: Signer, keys: tuple[Key, ...], fault: Fault) -> tuple[State, SqliteDriver]:
     with faults(path):
         if not path.exists():
             # A crash in here leaves an empty file, which the next open fills.
@@ -281,11 +281,11 @@ def _open(path: Path, lock: Lock, signer: Signer, keys: tuple[Key, ...], fault: 
         try:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = ON"):
                 writer.execute(f"PRAGMA {pragma}").fetchall()
-            create(writer, path, signer)
-            saved = recover(writer, path, signer, keys)
+            create(writer, path, signer=signer)
+            saved = recover(writer, path, signer=signer, keys=keys)
             # Nobody else writes; a reader in the way only delays cutting the log, so waiting long is no use.
             writer.execute("PRAGMA busy_timeout = 100")
-            return State(saved), SqliteDriver(path, writer, lock, fault)
+            return State(saved), SqliteDriver(path, writer, lock=lock, fault=fault)
         except BaseException:
             writer.close()
             raise
