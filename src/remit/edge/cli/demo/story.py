@@ -166,9 +166,8 @@ class Story:
         self._say(f"  {counts}: all as recorded")
         why = await self._stage.remit("policy", "explain", self._written, "--bundle", self._bundle)
         _expect(why["decision"]["verdict"] == "ALLOW", "the record does not lead to the same decision")
-        self._say(
-            f"  receipt {self._written} derived again from the bundle alone: {', '.join(why['decision']['policies'])}"
-        )
+        policies = ", ".join(why["decision"]["policies"])
+        self._say(f"  receipt {self._written} decided again from the bundle alone: ALLOW by {policies}")
 
     async def _tamper(self) -> None:
         copy = self._stage.root / "copy"
@@ -184,9 +183,8 @@ class Story:
 
     async def _verify(self, bundle: Path, *, code: int) -> Any:
         earlier = self._stage.root / "checkpoint"
-        return await self._stage.remit(
-            "ledger", "verify", bundle, "--key", self._key, "--checkpoint", earlier, code=code
-        )
+        typed = ("ledger", "verify", bundle, "--key", self._key, "--checkpoint", earlier)
+        return await self._stage.remit(*typed, code=code)
 
     async def _call(self, agent: Agent, step: Step) -> Entry:
         self.calls += 1
@@ -196,10 +194,8 @@ class Story:
         entry = await self._recorded(step)
         sign, style = entry.mark
         when = self._screen.paint(f"{(entry.at - self._since) / 1000:5.1f}s #{entry.seq:<3}", "dim")
-        why = self._screen.paint(step.why, "dim")
-        self._say(
-            f"  {when} {self._screen.paint(sign, style)} {step.tool:<22} {visible(entry.became, most=90):<42} {why}"
-        )
+        told = f"{self._screen.paint(sign, style)} {step.why:<40} {step.tool:<22}"
+        self._say(f"  {when} {told} {visible(entry.became, most=90)}")
         return entry
 
     async def _recorded(self, step: Step) -> Entry:
@@ -208,9 +204,8 @@ class Story:
             for entry in await self._news():
                 _expect(entry.what == step.tool, f"{entry.what} is on record, not {step.tool}")
                 expected = f"DENY   {step.record}" if step.record else "ALLOW  completed"
-                _expect(
-                    entry.became.startswith(expected), f"{step.tool}: on record is `{entry.became}`, not `{expected}`"
-                )
+                fits = entry.became.startswith(expected)
+                _expect(fits, f"{step.tool}: on record is `{entry.became}`, not `{expected}`")
                 return entry
             await asyncio.sleep(0.01)
         raise Unexpected(f"{step.tool} is not on record")

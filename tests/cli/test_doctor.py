@@ -1,0 +1,146 @@
+"""`remit doctor` finds what is wrong, says what to do, and changes nothing."""
+
+import json
+import shutil
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from remit.limits import DISK_ALARM_BYTES, DISK_RESERVE_BYTES
+from tests.cli.recorded import malformed, record
+
+
+def findings(ran) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in ran.json["findings"]:
+        found.setdefault(one["what"], []).append((one["state"], one["told"]))
+    return found
+
+
+def test_a_new_home_is_in_order(remit, made):
+    ran = remit("doctor", "--json")
+    assert (ran.code, ran.json["healthy"]) == (0, True)
+    states = {what: {state for state, _ in found} for what, found in findings(ran).items()}
+    assert {what for what, seen in states.items() if seen == {"warning"}} == {"boundary", "checkpoints"}
+    assert "problem" not in set().union(*states.values())
+
+
+def test_same_user_is_said_in_plain_words(remit, made):
+    [(state, told)] = findings(remit("doctor", "--json"))["boundary"]
+    assert state == "warning"
+    assert "agents that run as this user can read the keys and act as you" in told
+
+
+def _open_key(home):
+    (home / "keys" / "ledger.key").chmod(0o644)
+
+
+def _open_state(home):
+    (home / "state").chmod(0o755)
+
+
+def _no_key(home):
+    (home / "keys" / "tokens.key").unlink()
+
+
+def _other_key(home):
+    shutil.copy(home / "keys" / "tokens.key", home / "keys" / "ledger.key")
+
+
+def _bad_catalogue(home):
+    (home / "remit.yaml").write_text("version: 1\nagent: {}\n")
+
+
+def _missing_program(home):
+    text = (home / "remit.yaml").read_text()
+    [person] = [line.strip().rstrip(":") for line in text.split("people:\n")[1].splitlines()[:1]]
+    connector = f"connectors:\n  x: {{owner: {person}, environment: dev, command: [/nowhere/server]}}\n"
+    (home / "remit.yaml").write_text(text + connector)
+
+
+def _no_store(home):
+    (home / "state" / "remit.db").unlink()
+
+
+def _torn_store(home):
+    database = home / "state" / "remit.db"
+    database.write_bytes(b"SQLite format 3\x00" + b"\xff" * 4096)
+
+
+def _forged_leaf_hash(home):
+    import sqlite3
+
+    with sqlite3.connect(home / "state" / "remit.db") as db:
+        db.execute("UPDATE hashes SET hash = ? WHERE seq = 0", (b"\x00" * 32,))
+    db.close()
+
+
+# What is done to a home → the finding that names it.
+BROKEN = {
+    "a key others can read": (_open_key, "modes", "open to others"),
+    "state others can read": (_open_state, "modes", "open to others"),
+    "a key that is gone": (_no_key, "keys", "tokens.key"),
+    "a key that is another": (_other_key, "keys", "is not a ledger key"),
+    "a catalogue that does not load": (_bad_catalogue, "catalogue", "remit.yaml:2"),
+    "a program that is not there": (_missing_program, "tools", "/nowhere/server"),
+    "no store": (_no_store, "ledger", "remit.db"),
+    "a torn store": (_torn_store, "ledger", "remit.db"),
+    "a forged leaf": (_forged_leaf_hash, "ledger", "do not lead to the signed root"),
+}
+
+
+@pytest.mark.parametrize("breaks, what, words", BROKEN.values(), ids=BROKEN)
+def test_a_problem_is_named_and_exits_with_1(remit, made, breaks, what, words):
+    breaks(made)
+    ran = remit("doctor", "--json")
+    assert (ran.code, ran.json["healthy"]) == (1, False)
+    assert [told for state, told in findings(ran)[what] if state == "problem" and words in told], ran.out
+    shown = remit("doctor")
+    assert shown.code == 1
+    assert "✗ " in shown.out
+
+
+def test_policy_files_that_are_not_in_force_are_a_warning(remit, made):
+    (made / "policy" / "more.cedar").write_text('@id("x")\npermit (principal, action in Action::"read", resource);\n')
+    ran = remit("doctor", "--json")
+    assert ran.code == 0
+    assert findings(ran)["policy"][-1] == ("warning", "the files differ from the set in force")
+
+
+def test_a_clock_behind_the_record_is_a_problem(remit, made, monkeypatch):
+    record(made, malformed())
+    monkeypatch.setattr("remit.edge.cli.soundness.now_ms", lambda: int(time.time() * 1000) - 60_000)
+    [(state, told)] = findings(remit("doctor", "--json"))["clock"]
+    assert state == "problem"
+    assert "every call is denied" in told
+
+
+@pytest.mark.parametrize(
+    "free, state", [(DISK_RESERVE_BYTES - 1, "problem"), (DISK_ALARM_BYTES - 1, "warning"), (DISK_ALARM_BYTES, "ok")]
+)
+def test_the_disk_is_looked_at(remit, made, monkeypatch, free, state):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    [(found, _)] = findings(remit("doctor", "--json"))["disk"]
+    assert found == state
+
+
+def test_a_home_too_deep_for_a_socket_is_a_problem(made, capsys, tmp_path):
+    from remit.edge.cli import main
+
+    deep = tmp_path / ("x" * 100) / "home"
+    deep.parent.mkdir()
+    shutil.copytree(made, deep)
+    assert main(["--home", str(deep), "doctor", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [one["state"] for one in found if one["what"] == "door"] == ["problem"]
+
+
+def test_looking_changes_nothing(remit, made):
+    def contents():
+        return {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
+
+    remit("doctor")  # the first look at a store may tidy its log
+    before = contents()
+    remit("doctor")
+    assert contents() == before
