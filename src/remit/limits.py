@@ -26,6 +26,7 @@ CONTRACTS_PER_CONNECTOR_MAX = 4000
 # (a branch costs some 50 ns, so a value at most about a millisecond), how many compiled ones are remembered.
 SCHEMA_BRANCHES_MAX = 2_000
 SCHEMA_WORK_MAX = 20_000
+SCHEMA_STEPS_MAX = 300_000  # of reading one before its first use, a few µs each; 256 KB of plain ones take 60,000
 SCHEMAS_COMPILED_MAX = 1024
 
 # Tokens. An agent's own token lives minutes (RFC 9700 section 2.2.1 asks for short ones); skew as in RFC 7519 4.1.4.

@@ -99,3 +99,10 @@ def test_a_drifted_tool_is_known_as_it_was_pinned() -> None:
 def test_a_revocation_never_makes_the_policies_in_force_unreadable() -> None:
     text = '@id("a") permit (principal == Agent::"triage", action == Action::"desk/read", resource);'
     assert compiled(text, view(revoked=("connector/desk", "agent/triage"))).warnings == ()
+    assert compiled(text, view(revoked=("connector/desk",))) is compiled(text, view())
+
+
+def test_what_was_compiled_is_remembered_for_its_text_and_catalogue_only() -> None:
+    first, second, third = (f'@id("a{n}") permit (principal, action in Action::"read", resource);' for n in range(3))
+    assert compiled(first, view()) is compiled(first, view())
+    assert [compiled(text, view()).ids for text in (second, third, first)] == [("a1",), ("a2",), ("a0",)]

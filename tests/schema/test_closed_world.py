@@ -182,6 +182,9 @@ DOUBLING = {"allOf": [obj(a={"$ref": "#"}), obj(a={"$ref": "#"})]}
 FAN = {"anyOf": [{"type": "string"}] * 50}
 EXPLODING = {"$defs": {"y": {"anyOf": [FAN] * 50}}, **obj(a={"$ref": "#/$defs/y"})}
 
+MANY = {"anyOf": [{"type": "string"}] * 1_900}
+MANY_TIMES_MANY = {"$defs": {"m": MANY}, **obj(**{f"p{n}": {"$ref": "#/$defs/m"} for n in range(1_000)})}
+
 UNREADABLE: list[tuple[str, Any, str]] = [
     ("no schema", None, "not a JSON object"),
     ("true", True, "not a JSON object"),
@@ -205,6 +208,7 @@ UNREADABLE: list[tuple[str, Any, str]] = [
     ("itself, in a branch", {"allOf": [{"$ref": "#"}]}, "refers to itself"),
     ("its own opposite", {"not": {"$ref": "#"}}, "refers to itself"),
     ("too many branches", EXPLODING, "over 2000 branches"),
+    ("too much to read", MANY_TIMES_MANY, "steps to read"),
     ("too deep", json.loads('{"items":' * 200 + "{}" + "}" * 200), "nested deeper than"),
     ("too large", {"description": "x" * 300_000}, "bytes, at most"),
 ]

@@ -7,9 +7,12 @@ schema of the catalogue and the pinned contracts, and linted. A policy that spea
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from cedarpy import pst
+from msgspec import json
 
+from remit.canonical import digest
 from remit.catalogue import View
 from remit.errors import ConfigFault
 from remit.limits import UNSCOPED_POLICIES_MAX
@@ -18,6 +21,9 @@ from remit.policy.known import known
 from remit.policy.model import Difference, Known
 from remit.policy.source import Policy, policies
 from remit.policy.validate import validate
+
+_REMEMBERED: Final[dict[str, Policies]] = {}
+_REMEMBERED_MAX: Final = 2
 
 
 def load(files: Mapping[str, str], catalogue: Known) -> Policies:
@@ -35,8 +41,19 @@ def load(files: Mapping[str, str], catalogue: Known) -> Policies:
 
 
 def compiled(text: str, view: View) -> Policies:
-    """A merged text over a view of the catalogue. Raises `ConfigFault`."""
-    return load({"policy": text}, known(view))
+    """A merged text over a view of the catalogue. Raises `ConfigFault`.
+
+    The same set as before when neither the text nor anything policies may speak of has changed: a revocation costs
+    no compilation.
+    """
+    catalogue = known(view)
+    key = digest(json.encode((text, catalogue)))
+    if key not in _REMEMBERED:
+        made = load({"policy": text}, catalogue)
+        while len(_REMEMBERED) >= _REMEMBERED_MAX:
+            del _REMEMBERED[next(iter(_REMEMBERED))]
+        _REMEMBERED[key] = made
+    return _REMEMBERED[key]
 
 
 def difference(old: str, new: str) -> Difference:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from remit.errors import CallerFault
-from remit.limits import DEPTH_MAX, SCHEMA_BRANCHES_MAX
+from remit.limits import DEPTH_MAX, SCHEMA_BRANCHES_MAX, SCHEMA_STEPS_MAX
 
 Node = dict[str, Any] | bool
 
@@ -26,6 +26,7 @@ _SINCE_2019: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "pr
 _MAPS: Final = frozenset(
     {"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"}
 )
+_STALLS: Final = "such a schema could stall the gateway; ask the owner of the tool server for a simpler one"
 _UNREAD: Final = frozenset({"$dynamicRef", "$recursiveRef"})
 
 
@@ -56,13 +57,22 @@ class Document:
         if dialect not in LEGACY | MODERN:
             raise CallerFault(f"the schema is written in `{dialect[:120]}`, which is not a known draft")
         self.root = Part("", root)
+        self._steps = 0
+        self._trees: dict[tuple[str, bool], tuple[Part, ...]] = {}
         self.legacy = dialect in LEGACY
         self._keywords = _KNOWN - _SINCE_2019 if self.legacy else _KNOWN
         self.others = frozenset({"additionalProperties"} if self.legacy else _MEMBERS - _MAPS)
         self._unread = _UNREAD | {"id" if dialect.endswith("draft-04/schema") else "$id"}
 
     def parts(self, of: Part) -> Iterator[Part]:
-        """The parts one step below; the target of `$ref` is one of them."""
+        """The parts one step below; the target of `$ref` is one of them. Bounded over the document's whole reading."""
+        for part in self._parts(of):
+            self._steps += 1
+            if self._steps > SCHEMA_STEPS_MAX:
+                raise CallerFault(f"the schema takes over {SCHEMA_STEPS_MAX} steps to read", _STALLS)
+            yield part
+
+    def _parts(self, of: Part) -> Iterator[Part]:
         if isinstance(of.node, bool):
             return
         if "$ref" in of.node:
@@ -77,15 +87,19 @@ class Document:
         """The part and all that speaks of the same value, as often as it is applied; what is under `not` only if
         `negated`. Bounded, which also ends the schema that refers to itself for the same value.
         """
+        remembered = self._trees.get((of.pointer, negated))
+        if remembered is not None:
+            return remembered
         found = [of]
         for part in found:  # grows while it is read: breadth first
             found.extend(inner for inner in self.parts(part) if inner.in_place or (negated and inner.keyword == "not"))
             if len(found) > SCHEMA_BRANCHES_MAX:
                 raise CallerFault(
                     f"`{of.pointer or '/'}` of the schema has over {SCHEMA_BRANCHES_MAX} branches or refers to itself",
-                    "such a schema could stall the gateway; ask the owner of the tool server for a simpler one",
+                    _STALLS,
                 )
-        return tuple(found)
+        self._trees[of.pointer, negated] = tuple(found)
+        return self._trees[of.pointer, negated]
 
     def everything(self) -> dict[str, Part]:
         """Every part that can ever be applied or referred to, by pointer."""
