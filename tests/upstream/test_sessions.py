@@ -106,9 +106,7 @@ async def test_a_session_in_use_is_not_idle(gateways: Any, recorder: Recorder) -
     assert fault.value.why == "timeout"
 
 
-async def test_a_connector_declared_otherwise_gets_a_new_session(
-    gateway: Gateway, recorder: Recorder
-) -> None:
+async def test_a_connector_declared_otherwise_gets_a_new_session(gateway: Gateway, recorder: Recorder) -> None:
     await web(gateway, recorder)
     await gateway.call("web/echo")
     moved = Recorder("modern")

@@ -11,15 +11,8 @@ from msgspec import Raw
 from remit.canonical import canonical
 from remit.edge.upstream.headers import encoded
 from remit.edge.upstream.mcp_stdio import Lines
-from remit.edge.upstream.message import (
-    LEGACY,
-    MODERN,
-    attributed,
-    call_params,
-    read,
-    request_bytes,
-    response_bytes,
-)
+from remit.edge.upstream.message import attributed, read, request_bytes, response_bytes
+from remit.edge.upstream.params import LEGACY, MODERN, call_params
 from remit.edge.upstream.sse import EventReader, TooLong
 from remit.forward.model import Outgoing
 
@@ -112,7 +105,7 @@ def test_canonical_arguments_are_spliced_in_unmodified(arguments: dict[str, obje
         meta={"traceparent": "é"} if meta else {},
         timeout_s=1,
     )
-    body = request_bytes(3, "tools/call", call_params(outgoing, revision))
+    body = request_bytes(3, "tools/call", params=call_params(outgoing, revision))
     said = msgspec.json.decode(body)
     assert b'"arguments":' + written in body
     assert said["params"]["arguments"] == msgspec.json.decode(written)

@@ -11,18 +11,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from remit.catalogue.model import Contract
-from remit.edge.upstream.message import (
-    CLIENT,
-    LEGACY,
-    METHOD_NOT_FOUND,
-    MODERN,
-    SERVER_INFO,
-    Answer,
-    Request,
-    call_params,
-    not_mcp,
-    own_params,
-)
+from remit.edge.upstream.message import METHOD_NOT_FOUND, Answer, Request, not_mcp
+from remit.edge.upstream.params import CLIENT, LEGACY, MODERN, SERVER_INFO, call_params, own_params
 from remit.edge.upstream.wire import Wire
 from remit.errors import UpstreamFault
 from remit.forward.model import Outgoing, Reply

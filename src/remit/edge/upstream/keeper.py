@@ -7,6 +7,9 @@ its stdin tells a server that the gateway has died.
 """
 
 import asyncio
+import contextlib
+import os
+import subprocess
 import sys
 from typing import Final
 
@@ -19,24 +22,25 @@ class Keeper:
     """The gateway's side. Started with the first server; a keeper that died is started again with the next."""
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
-        self._starting = asyncio.Lock()
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Make sure it runs. Raises `OSError` if it cannot: no server is started without a keeper."""
-        async with self._starting:
-            if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
+            if self._process.poll() is None:
                 return
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", _PROGRAM),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                env={},
-                start_new_session=True,
-            )
-            for group in self._groups:
-                self._tell(f"+{group}\n")
+            self._end()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={},
+            bufsize=0,
+            start_new_session=True,
+        )
+        for group in self._groups:
+            self._tell(f"+{group}\n")
 
     def watch(self, group: int) -> None:
         self._groups.add(group)
@@ -48,11 +52,17 @@ class Keeper:
 
     async def close(self) -> None:
         """End the pipe; the keeper stops what is still named, and exits."""
-        process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            await process.wait()
+        if self._process is not None:
+            await asyncio.to_thread(self._end)
+            self._process = None
+
+    def _end(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait()
 
     def _tell(self, line: str) -> None:
-        if self._process is not None and self._process.stdin is not None and self._process.returncode is None:
-            self._process.stdin.write(line.encode())
+        # A few bytes into a pipe that is read at once; a keeper that died in between is started with the next server.
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._process.stdin.fileno(), line.encode())

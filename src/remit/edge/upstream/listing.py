@@ -41,7 +41,9 @@ _LISTS: Final = (
 )
 
 
-async def offered(conversation: Conversation, connector: str, origin: Mapping[str, Any] | None) -> tuple[Contract, ...]:
+async def offered(
+    conversation: Conversation, connector: str, *, origin: Mapping[str, Any] | None
+) -> tuple[Contract, ...]:
     """Everything the server advertises now, its own contract first. Raises `UpstreamFault`.
 
     `origin` is what a stdio server is made of. Capabilities are not part of the server's contract: one server states
@@ -57,7 +59,7 @@ async def offered(conversation: Conversation, connector: str, origin: Mapping[st
             continue
         async for item in _items(conversation, one):
             read += len(memoryview(item))
-            contract = _contract(connector, one, item)
+            contract = _contract(one, item, connector=connector)
             if contract is None:
                 continue
             if (contract.kind, contract.name) in found:
@@ -89,7 +91,7 @@ async def _items(conversation: Conversation, one: _List) -> AsyncIterator[Raw]:
         seen.add(cursor)
 
 
-def _contract(connector: str, one: _List, item: Raw) -> Contract | None:
+def _contract(one: _List, item: Raw, *, connector: str) -> Contract | None:
     try:
         body = parse(bytes(item), CONTRACT_BYTES_MAX)
         name = body.get(one.name) if isinstance(body, dict) else None

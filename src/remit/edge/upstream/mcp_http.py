@@ -20,7 +20,6 @@ from yarl import URL
 
 from remit.edge.upstream.headers import call_headers
 from remit.edge.upstream.message import (
-    MODERN,
     Answer,
     Message,
     Request,
@@ -31,6 +30,7 @@ from remit.edge.upstream.message import (
     request_bytes,
     response_bytes,
 )
+from remit.edge.upstream.params import MODERN
 from remit.edge.upstream.sse import EventReader, TooLong
 from remit.edge.upstream.wire import Changed, timed_out
 from remit.errors import UpstreamFault
@@ -66,7 +66,7 @@ def pool() -> ClientSession:
 class HttpWire:
     """A line to one server, and one MCP session where its generation has sessions."""
 
-    def __init__(self, http: ClientSession, url: str, changed: Changed) -> None:
+    def __init__(self, http: ClientSession, url: str, *, changed: Changed) -> None:
         self._http = http
         self._url = URL(url)
         self._changed = changed
@@ -93,13 +93,13 @@ class HttpWire:
             raise UpstreamFault("the session was ended", sent=False)
         self._number += 1
         number = self._number
-        body = request_bytes(number, request.method, request.params)
+        body = request_bytes(number, request.method, params=request.params)
         headers = self._headers_of(request)
         until = asyncio.timeout(request.timeout_s)
         self._running.add(until)
         try:
             async with until:
-                response = await self._post(body, headers, request.timeout_s)
+                response = await self._post(body, headers, seconds=request.timeout_s)
                 return await self._read(response, number)
         except TimeoutError as e:
             if self._ended:
@@ -146,7 +146,7 @@ class HttpWire:
             headers["Mcp-Session-Id"] = self._session
         return headers
 
-    async def _post(self, body: bytes, headers: Mapping[str, str], seconds: float) -> ClientResponse:
+    async def _post(self, body: bytes, headers: Mapping[str, str], *, seconds: float) -> ClientResponse:
         """POST once."""
         connect = ClientTimeout(total=None, connect=min(_CONNECT_S, seconds / 2))
         try:
@@ -186,7 +186,7 @@ class HttpWire:
         if len(data) > RESULT_BYTES_MAX:
             response.close()
             return Answer(received=len(data))
-        return _matched(_parsed(data), number, len(data))
+        return _matched(_parsed(data), number, received=len(data))
 
     async def _refused(self, response: ClientResponse, number: int) -> Answer:
         """A JSON-RPC error may come with a 4xx status; anything else is not an answer to the call.
@@ -197,7 +197,7 @@ class HttpWire:
         self._expired = self._expired or (self._session is not None and response.status in _FORGOTTEN)
         data = await _bounded(response, _REFUSAL_BYTES_MAX)
         with contextlib.suppress(UpstreamFault):
-            answer = _matched(_parsed(data), number, len(data))
+            answer = _matched(_parsed(data), number, received=len(data))
             if answer.error is not None:
                 return answer
         raise not_mcp(f"the tool server answered with HTTP status {response.status}")
@@ -209,7 +209,7 @@ class HttpWire:
                 for data in events.feed(chunk):
                     message = _parsed(data)
                     if message.method is None:
-                        return _matched(message, number, len(data))
+                        return _matched(message, number, received=len(data))
                     self._heard(message)
         except TooLong as e:
             response.close()
@@ -234,7 +234,7 @@ class HttpWire:
         headers = dict(self._headers) if self._session is None else {**self._headers, "Mcp-Session-Id": self._session}
         with contextlib.suppress(UpstreamFault, TimeoutError):
             async with asyncio.timeout(_CONNECT_S):
-                (await self._post(body, headers, _CONNECT_S)).release()
+                (await self._post(body, headers, seconds=_CONNECT_S)).release()
 
 
 def _broken() -> UpstreamFault:
@@ -274,7 +274,7 @@ def _parsed(data: bytes) -> Message:
         raise not_mcp("the tool server's answer is not JSON-RPC") from e
 
 
-def _matched(message: Message, number: int, received: int) -> Answer:
+def _matched(message: Message, number: int, *, received: int) -> Answer:
     """The answer, if it is to our request. An error may carry no id: the server could not read it (JSON-RPC 2.0)."""
     if message.answers == number or (message.error is not None and bytes(message.id) in (b"", b"null")):
         return answer_of(message, received)

@@ -73,10 +73,10 @@ class Lines:
 class StdioWire:
     """A line to one process. Answers are matched to requests by their ids; an answer nobody waits for is ignored."""
 
-    def __init__(self, launcher: Launcher, connector: str, changed: Changed) -> None:
+    def __init__(self, launcher: Launcher, connector: str, *, changed: Changed) -> None:
         self._launcher = launcher
         self._log = launcher.log(connector)
-        self._process = Process(self._log, self._heard, self._gone)
+        self._process = Process(self._log, heard=self._heard, gone=self._gone)
         self._changed = changed
         self._lines = Lines(RESULT_BYTES_MAX)
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
@@ -90,7 +90,7 @@ class StdioWire:
     async def start(self, command: Sequence[str], env: Sequence[str]) -> None:
         """Start the server with the variables listed in `env`. Raises `UpstreamFault(sent=False)`."""
         try:
-            await self._launcher.start(self._process, command, env)
+            await self._launcher.start(self._process, command, env=env)
         except BaseException:
             await self.close()
             raise
@@ -104,7 +104,7 @@ class StdioWire:
         self._number += 1
         number = self._number
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._process.write(request_bytes(number, request.method, request.params) + b"\n")
+        self._process.write(request_bytes(number, request.method, params=request.params) + b"\n")
         self._waiting[number] = waiting
         try:
             async with asyncio.timeout(request.timeout_s):
@@ -151,7 +151,7 @@ class StdioWire:
         if message.method is not None:
             self._asked(message)
         elif message.answers is not None:
-            self._settle(message.answers, message, len(line))
+            self._settle(message.answers, message, size=len(line))
 
     def _asked(self, message: Message) -> None:
         """A notification, or a request, which is answered with what we do: nothing but pong."""
@@ -161,7 +161,7 @@ class StdioWire:
         elif (response := response_bytes(message)) is not None:
             self._tell(response)
 
-    def _settle(self, number: int, message: Message, size: int) -> None:
+    def _settle(self, number: int, message: Message, *, size: int) -> None:
         waiting = self._waiting.get(number)
         if waiting is None or waiting.done():
             return

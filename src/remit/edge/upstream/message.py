@@ -1,9 +1,9 @@
 """JSON-RPC as it crosses to a tool server.
 
-Rules: the canonical arguments are spliced in as they are, never decoded and written again; an answer is read once,
-bounded by the caller, and its `result` is kept as the bytes that came. Nothing here holds a connection or a clock.
+Rules: `params` is written elsewhere and spliced in as it is; an answer is read once, bounded by whoever took it from
+the wire, and its `result` is kept as the bytes that came. Nothing here holds a connection or a clock.
 
-Example: `request_bytes(7, "tools/call", b'{"name":"x","arguments":{}}')` is the line of one call.
+Example: `request_bytes(7, "tools/call", params=b'{"name":"x","arguments":{}}')` is the line of one call.
 """
 
 import re
@@ -13,24 +13,9 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from remit import __version__
 from remit.catalogue.model import Contract
 from remit.errors import UpstreamFault
 from remit.forward.model import Outgoing
-
-# Every released revision: the modern one is stateless, the others open with a handshake.
-MODERN: Final = "2026-07-28"
-LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-
-CLIENT: Final = {"name": "remit", "version": __version__}
-_RESERVED: Final = "io.modelcontextprotocol/"
-# No client capability is declared: a server that asks anything of us asks in vain.
-_MODERN_META: Final = {
-    _RESERVED + "protocolVersion": MODERN,
-    _RESERVED + "clientInfo": CLIENT,
-    _RESERVED + "clientCapabilities": {},
-}
-SERVER_INFO: Final = _RESERVED + "serverInfo"
 
 METHOD_NOT_FOUND: Final = -32601
 _ID_BYTES_MAX: Final = 128
@@ -88,23 +73,7 @@ class Message(Struct, frozen=True):
 _MESSAGES: Final = msgspec.json.Decoder(Message)
 
 
-def call_params(outgoing: Outgoing, revision: str) -> bytes:
-    """`params` of a governed call at that revision: the canonical arguments as they are, the rest written here."""
-    meta = msgspec.json.encode(_meta(outgoing.meta, revision))
-    tail = b"}" if meta == b"{}" else b',"_meta":' + meta + b"}"
-    if outgoing.method == "resources/read":
-        # A resource's only argument is its `uri`, so the arguments are the params, less the closing brace.
-        return b"".join((memoryview(outgoing.arguments)[:-1], tail))
-    return b"".join((b'{"name":', msgspec.json.encode(outgoing.name), b',"arguments":', outgoing.arguments, tail))
-
-
-def own_params(params: Mapping[str, Any], revision: str) -> bytes:
-    """`params` of a question of our own: lists and discovery."""
-    meta = _meta({}, revision)
-    return msgspec.json.encode({**params, "_meta": meta} if meta else params)
-
-
-def request_bytes(number: int, method: str, params: bytes) -> bytes:
+def request_bytes(number: int, method: str, *, params: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s}' % (number, method.encode(), params)
 
 
@@ -152,9 +121,3 @@ def attributed(head: bytes, tail: bytes) -> int | None:
 
 def not_mcp(message: str) -> UpstreamFault:
     return UpstreamFault(message, "see the tool server's own log", sent=True, why="protocol")
-
-
-def _meta(meta: Mapping[str, Any], revision: str) -> dict[str, Any]:
-    """The caller's allow-listed keys, never the protocol's own, which are ours to write."""
-    kept = {key: value for key, value in meta.items() if not key.startswith(_RESERVED)}
-    return {**kept, **_MODERN_META} if revision == MODERN else kept

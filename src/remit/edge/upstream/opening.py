@@ -15,8 +15,8 @@ from remit.catalogue.model import Connector
 from remit.edge.upstream.conversation import Conversation, opened
 from remit.edge.upstream.mcp_http import HttpWire, pool
 from remit.edge.upstream.mcp_stdio import StdioWire
-from remit.edge.upstream.message import MODERN
 from remit.edge.upstream.origin import origin
+from remit.edge.upstream.params import MODERN
 from remit.edge.upstream.process import Launcher
 from remit.edge.upstream.session import Opened, Session
 from remit.edge.upstream.wire import Changed, Wire
@@ -57,13 +57,13 @@ class Opener:
         connector, row = session.key.connector, session.row
         if row.command:
             self._admit(session)
-            wire = StdioWire(self._launcher, connector, changed)
+            wire = StdioWire(self._launcher, connector, changed=changed)
             await wire.start(row.command, row.env)
             return wire
         if row.url is None:
             raise UpstreamFault(f"`{connector}` has neither `url` nor `command`", sent=False)
         self._http = self._http or pool()
-        return HttpWire(self._http, row.url, changed)
+        return HttpWire(self._http, row.url, changed=changed)
 
     async def _greeted(self, connector: str, wire: Wire) -> Conversation:
         try:

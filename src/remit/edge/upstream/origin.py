@@ -29,9 +29,11 @@ def origin(executable: Path, command: Sequence[str]) -> dict[str, Any]:
 
 
 def _script(executable: Path, command: Sequence[str]) -> Path | None:
-    """The executable itself if it is small, else the first argument that names a script."""
+    """The executable if it is a script itself, else the first argument that names one, else a small executable."""
+    if _small(executable) and executable.read_bytes().startswith(b"#!"):
+        return executable
     named = (Path(part).resolve() for part in command[1:] if Path(part).suffix in _SCRIPTS)
-    return next((path for path in (executable, *named) if _small(path)), None)
+    return next((path for path in (*named, executable) if _small(path)), None)
 
 
 def _small(path: Path) -> bool:

@@ -13,9 +13,12 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from subprocess import PIPE
+from typing import Final
 
 from remit.edge.upstream.keeper import Keeper
 from remit.errors import UpstreamFault
@@ -49,96 +52,133 @@ class Log:
         os.close(self._file)
 
 
-class Process(asyncio.SubprocessProtocol):
+class Process:
     """One started server; `group` is its process group, 0 before there is one.
 
     `heard` gets each chunk of its stdout; `gone` is called once, when it has exited and all it said has been heard.
     """
 
-    def __init__(self, log: Log, heard: Callable[[bytes], None], gone: Callable[[], None]) -> None:
+    def __init__(self, log: Log, *, heard: Callable[[bytes], None], gone: Callable[[], None]) -> None:
         self.group = 0
+        self.exit_code: int | None = None
         self._log = log
         self._heard = heard
         self._gone = gone
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stdin: asyncio.WriteTransport | None = None
+        self._outputs: list[asyncio.BaseTransport] = []
         self._exited = asyncio.Event()
         self._closed = asyncio.Event()
-        self._transport: asyncio.SubprocessTransport | None = None
 
     @property
     def running(self) -> bool:
-        return self._transport is not None and not self._exited.is_set()
+        return self.group != 0 and not self._exited.is_set()
 
-    @property
-    def exit_code(self) -> int | None:
-        return self._transport.get_returncode() if self._transport else None
+    async def start(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start it; `command` begins with a full path. Raises `OSError`. Stop it, too, if this does not return."""
+        self._child = child = _spawned(command, env)
+        self.group = child.pid
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_wait, args=(child.pid, loop, self._exit), daemon=True).start()
+        stdout, _ = await loop.connect_read_pipe(lambda: _Output(self._heard, self._silent), child.stdout)
+        stderr, _ = await loop.connect_read_pipe(lambda: _Output(self._log.write), child.stderr)
+        self._outputs = [stdout, stderr]
+        self._stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, child.stdin)
 
     def write(self, line: bytes) -> None:
         """Queue a line for its stdin. Never waits; raises `UpstreamFault(sent=False)` if it cannot be queued."""
-        pipe = self._stdin() if self.running else None
-        if pipe is None or pipe.is_closing():
+        if not self.running or self._stdin is None or self._stdin.is_closing():
             raise UpstreamFault("the tool server is not running", sent=False)
-        if pipe.get_write_buffer_size() > BACKLOG_BYTES_MAX:
+        if self._stdin.get_write_buffer_size() > BACKLOG_BYTES_MAX:
             raise UpstreamFault("the tool server does not read what it is sent", sent=False)
-        pipe.write(line)
+        self._stdin.write(line)
 
     async def stop(self) -> None:
         """End stdin, SIGTERM the group, SIGKILL what is left of it after a grace. Never raises."""
-        if self._transport is None or self._closed.is_set():
+        if self._child is None or self._closed.is_set():
             return
-        if (stdin := self._stdin()) is not None:
-            stdin.close()
+        if self._stdin is not None:
+            self._stdin.close()
         self._signal(signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                await self._exited.wait()
-        self._signal(signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                await self._closed.wait()
-        self._transport.close()
+        if not await _within(GRACE_S, self._exited):
+            self._signal(signal.SIGKILL)
+            await _within(GRACE_S, self._exited)
+        await _within(GRACE_S, self._closed)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.SubprocessTransport, transport)
-        self.group = self._transport.get_pid() or 0
-
-    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
-        take = self._heard if fd == 1 else self._log.write
-        take(cast(bytes, data))
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        # A server that closes its output cannot answer any more, whether it lives or not.
-        if fd == 1 and not self._exited.is_set():
+    def _silent(self) -> None:
+        """Its stdout is at its end. A server that has closed it cannot answer any more, whether it lives or not."""
+        if self._exited.is_set():
+            self._close()
+        else:
             self._signal(signal.SIGTERM)
             asyncio.get_running_loop().call_later(GRACE_S, self._signal, signal.SIGKILL)
 
-    def process_exited(self) -> None:
-        """What the server started keeps its pipes open and would go on: the group goes with its leader.
+    def _exit(self) -> None:
+        """It has exited and is not yet waited for, so its group's id is still its own: what it started goes with it.
 
-        What left the group may still hold them; they are closed on it.
+        What has left the group may hold stdout open; it is not listened to for long.
         """
         self._signal(signal.SIGKILL)
+        self.exit_code = self._child.wait() if self._child is not None else None
         self._exited.set()
-        if self._transport is not None:
-            asyncio.get_running_loop().call_later(_LINGER_S, self._transport.close)
+        if self._outputs and self._outputs[0].is_closing():
+            self._close()
+        else:
+            asyncio.get_running_loop().call_later(_LINGER_S, self._close)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """All pipes are at their end: what it said before it died has been heard."""
-        self._exited.set()
+    def _close(self) -> None:
+        if self._closed.is_set():
+            return
         self._closed.set()
-        if self._transport is not None:
-            self._transport.close()
+        for pipe in (*self._outputs, self._stdin):
+            if pipe is not None:
+                pipe.close()
         self._gone()
 
-    def _stdin(self) -> asyncio.WriteTransport | None:
-        pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
-        return cast(asyncio.WriteTransport | None, pipe)
-
     def _signal(self, number: int) -> None:
-        # The group's id is the leader's process id. Once that has been waited for, the id may be another's.
-        # Group 0 would be the gateway's own.
-        if self.group and not self._exited.is_set():
+        # Once the leader has been waited for, the group's id may be another's. Group 0 would be the gateway's own.
+        if self.running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.group, number)
+
+
+class _Output(asyncio.Protocol):
+    """One of a server's outputs: each chunk, and its end."""
+
+    def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None] | None = None) -> None:
+        self._heard = heard
+        self._ended = ended
+
+    def data_received(self, data: bytes) -> None:
+        self._heard(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._ended is not None:
+            self._ended()
+
+
+def _spawned(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Fork and exec, which takes a few milliseconds and is not interrupted.
+
+    Not by the event loop's own means: uvloop's pass on every descriptor that is not marked close-on-exec.
+    """
+    return subprocess.Popen(
+        command, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, bufsize=0, close_fds=True, start_new_session=True
+    )
+
+
+def _wait(pid: int, loop: asyncio.AbstractEventLoop, exited: Callable[[], None]) -> None:
+    """Tell the loop when a child has exited, without reaping it. Runs in a thread of its own."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told
+        loop.call_soon_threadsafe(exited)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False
 
 
 class Launcher:
@@ -161,15 +201,13 @@ class Launcher:
             )
         return Path(found).absolute()
 
-    async def start(self, process: Process, command: Sequence[str], env: Sequence[str]) -> None:
+    async def start(self, process: Process, command: Sequence[str], *, env: Sequence[str]) -> None:
         """Start a server with the variables listed in `env`; one that is not set is left out."""
         executable = self.resolve(command)
         given = {key: self._environment[key] for key in env if key in self._environment}
         try:
-            await self._keeper.start()
-            await asyncio.get_running_loop().subprocess_exec(
-                lambda: process, str(executable), *command[1:], env=given, start_new_session=True, close_fds=True
-            )
+            self._keeper.start()
+            await process.start((str(executable), *command[1:]), given)
         except OSError as e:
             raise UpstreamFault(f"`{command[0]}` cannot be started", "run it by hand to see why", sent=False) from e
         if process.running:

@@ -54,7 +54,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 class Session:
     """`in_flight` calls go through it now; `used` is when the last one ended, in the loop's time."""
 
-    def __init__(self, key: Key, row: Connector, terms: Terms) -> None:
+    def __init__(self, key: Key, row: Connector, *, terms: Terms) -> None:
         self.key = key
         self.row = row
         self.in_flight = 0
@@ -71,26 +71,18 @@ class Session:
         self._failures = 0
         self._not_before = 0.0
 
-    async def forward(self, contract: Contract, outgoing: Outgoing, pinned_server: str | None) -> Reply:
+    async def forward(self, contract: Contract, outgoing: Outgoing, *, pinned_server: str | None) -> Reply:
         """Send one call, once. Raises `UpstreamFault`, `Denied`; `pinned_server` is a digest."""
         self.in_flight += 1
         try:
             conversation = await self._current()
             self._agree(contract, pinned_server)
-            reply = await self._called(conversation, contract, outgoing)
+            reply = await _called(conversation, contract, outgoing=outgoing)
             self._failures = 0
             return reply
         finally:
             self.in_flight -= 1
             self.used = _now()
-
-    async def _called(self, conversation: Conversation, contract: Contract, outgoing: Outgoing) -> Reply:
-        try:
-            return await conversation.call(outgoing, contract)
-        except (UpstreamFault, Denied):
-            raise
-        except Exception as e:
-            raise UpstreamFault("the call broke down on our side; it may have been sent", sent=True) from e
 
     async def look(self) -> tuple[Contract, ...]:
         """What the server advertises now."""
@@ -153,7 +145,7 @@ class Session:
         # Before the look: what is announced while it lasts makes it stale again.
         self._stale = False
         try:
-            found = await offered(opened.conversation, self.key.connector, opened.origin)
+            found = await offered(opened.conversation, self.key.connector, origin=opened.origin)
             digests: dict[tuple[str, str], str] = {
                 (contract.kind, contract.name): contract.digest for contract in found
             }
@@ -208,6 +200,15 @@ class Session:
             raise Denied(Reason.SCHEMA_QUARANTINED, "the tool server itself is not what was reviewed")
         if self._digests.get((contract.kind, contract.name)) != contract.digest:
             raise Denied(Reason.SCHEMA_QUARANTINED, f"`{contract.target}` is not what was reviewed")
+
+
+async def _called(conversation: Conversation, contract: Contract, *, outgoing: Outgoing) -> Reply:
+    try:
+        return await conversation.call(outgoing, contract)
+    except (UpstreamFault, Denied):
+        raise
+    except Exception as e:
+        raise UpstreamFault("the call broke down on our side; it may have been sent", sent=True) from e
 
 
 def _now() -> float:

@@ -72,8 +72,8 @@ class Sessions:
         """Send one call, return the final answer. Raises `UpstreamFault`, `Denied`."""
         row = self._known.connector(warrant.connector)
         key = Key(warrant.connector, "", "") if row.stateless else Key(warrant.connector, warrant.agent, warrant.task)
-        session = self._session(key, row)
-        return await session.forward(contract, outgoing, self._known.pinned_server(warrant.connector))
+        session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
+        return await session.forward(contract, outgoing, pinned_server=pinned)
 
     async def advertised(self, connector: str) -> Sequence[Contract]:
         """What the server says of itself now, in a session of its own, closed again. Raises `UpstreamFault`."""
@@ -110,7 +110,7 @@ class Sessions:
             self._later(self._sessions.pop(key).end())
             session = None
         if session is None:
-            session = self._sessions[key] = Session(key, row, self._terms)
+            session = self._sessions[key] = Session(key, row, terms=self._terms)
             self._reaper = self._reaper or asyncio.ensure_future(self._reap())
         return session
 
