@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 from urllib.request import urlopen
 
 import aiohttp
+import msgspec
 
 from remit.edge.cli import init, profile
 from remit.edge.cli.door import Door
@@ -128,6 +129,14 @@ def left_of(where: Path) -> list[str]:
     return found
 
 
+class _Params(msgspec.Struct):
+    arguments: msgspec.Raw
+
+
+class _Call(msgspec.Struct):
+    params: _Params
+
+
 class Seen(NamedTuple):
     """One message that reached the tool server."""
 
@@ -139,7 +148,12 @@ class Seen(NamedTuple):
 
     @property
     def arguments(self) -> Any:
-        return json.loads(self.body)["params"]["arguments"]
+        return json.loads(self.raw)
+
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes of a call's arguments."""
+        return bytes(msgspec.json.decode(self.body, type=_Call).params.arguments)
 
 
 class Upstream:
@@ -224,7 +238,12 @@ class House:
     def start(self, command: Sequence[str] = UP, *, env: Mapping[str, str] | None = None) -> Self:
         """Start the gateway and return once both its doors are open."""
         self.begin(command, env=env)
-        until(self._ready, f"the gateway did not start: {self.log}")
+
+        def ready() -> bool:
+            assert not self.ended(), f"the gateway ended: {self.log}"
+            return self.ready()
+
+        until(ready, "the gateway did not start")
         return self
 
     def begin(self, command: Sequence[str] = UP, *, env: Mapping[str, str] | None = None) -> None:
@@ -239,9 +258,11 @@ class House:
                 start_new_session=True,
             )
 
-    def _ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, f"the gateway ended: {self.log}"
+    def ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def ready(self) -> bool:
+        """Whether both doors are open."""
         try:
             return self.door.runs() and bool(self.door.get("/v1/status"))
         except (RemitError, OSError):
