@@ -324,7 +324,7 @@ async def test_each_group_passes_every_point_in_order(world: World) -> None:
     assert world.points == [*POINTS, *POINTS]
 
 
-async def test_a_checkpoint_a_second_is_kept_and_each_is_a_beginning_of_the_ledger(world: World) -> None:
+async def test_checkpoints_are_kept_now_and_then_and_each_is_a_beginning_of_the_ledger(world: World) -> None:
     async with world.opened() as store:
         for n in range(6):
             await store.write(call(f"c{n}"))

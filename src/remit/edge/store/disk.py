@@ -54,7 +54,7 @@ class Disk:
             self._left = self._free()
         except OSError:
             self._left = 0
-        low = self._left < DISK_ALARM_BYTES
-        if low and not self._alarmed:
+        known, self._alarmed = self._alarmed, self._left < DISK_ALARM_BYTES
+        # Last, because whoever hears it may want to write a receipt of it.
+        if self._alarmed and not known:
             self._on_alarm("disk", f"{self._left} bytes are free; below {DISK_RESERVE_BYTES} nothing passes")
-        self._alarmed = low

@@ -27,7 +27,8 @@ async def export(
     """Write the whole ledger, or one task's receipts with proofs, to a new directory; return what was written.
 
     `keys` are the verifier keys to claim. `since` are sizes of earlier checkpoints to prove a task's bundle against;
-    a whole bundle needs none. Raises `CallerFault` when the directory is in use or the task has no receipts.
+    a whole bundle needs none. A task's bundle carries no key rotations: verify it with the newest key. Raises
+    `CallerFault` when the directory is in use or the task has no receipts.
     """
     made = await (_whole(ledger, keys) if task is None else _of_task(ledger, task, keys=keys, since=since))
     await asyncio.to_thread(_save, directory, bundle.write(made))

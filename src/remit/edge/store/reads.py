@@ -54,7 +54,7 @@ class Ledger:
         return await self._read(self._reader.checkpoint)
 
     async def checkpoints(self) -> tuple[bytes, ...]:
-        """Earlier checkpoints, oldest first: about one for every second in which something was written."""
+        """Earlier checkpoints, oldest first: one for every ten seconds in which something was written."""
         return await self._read(self._reader.checkpoints)
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ SCHEMA: Final = 1
 # kept          values beside the ledger, the n-th of a receipt under seq * VALUES_PER_RECEIPT_MAX + n; erasable.
 # open_intents  intents without an outcome: what a start after a crash has to record as unknown.
 # now           one row: the marks that must move with the ledger, and the newest checkpoint.
-# history       earlier checkpoints, about one a second.
+# history       earlier checkpoints, one in a while (see `sequencer.MILESTONE_MS`).
 TABLES: Final = """
 CREATE TABLE leaves (seq INTEGER PRIMARY KEY, task TEXT, leaf BLOB NOT NULL) STRICT;
 CREATE INDEX leaves_by_task ON leaves (task) WHERE task IS NOT NULL;

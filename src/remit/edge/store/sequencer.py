@@ -35,8 +35,8 @@ LINGER_S: Final = 0.005
 # 0.25 ms of CPU whatever it holds, so under load company is worth waiting for. A caller alone never waits.
 PACE_S: Final = 0.001
 
-# One checkpoint a second is kept in the history, so that it grows slower than the ledger.
-MILESTONE_MS: Final = 1000
+# How often a checkpoint is kept in the history: checking its signature costs an auditor as much as ten receipts.
+MILESTONE_MS: Final = 10_000
 
 T = TypeVar("T")
 Waiting = tuple[Delta, asyncio.Future[Written] | None]
