@@ -8,7 +8,7 @@ import asyncio
 import sys
 
 from remit.edge.mcp.exchange import Receive, Scope, Send
-from remit.edge.mcp.server import listener, serve
+from remit.edge.serving import listener, serve
 from remit.edge.upstream.mcp_http import pool
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}

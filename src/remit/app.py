@@ -28,7 +28,6 @@ from remit.edge.acts.policies import PolicySets
 from remit.edge.acts.tasks import Tasks
 from remit.edge.api.door import Doorkeeper, people_door
 from remit.edge.api.routes import Acts, routes
-from remit.edge.api.server import PeopleServer, serve_people, unix_listener
 from remit.edge.cli.home import Home
 from remit.edge.denials import Recorder
 from remit.edge.keys.authenticator import Standing, TokenAuthenticator
@@ -41,9 +40,9 @@ from remit.edge.limiter import Limiter
 from remit.edge.mcp.backend import DoorSettings
 from remit.edge.mcp.door import agents_door
 from remit.edge.mcp.governed import Governed
-from remit.edge.mcp.server import Serving, Tls, listener, serve
 from remit.edge.recent import Recent
 from remit.edge.routine import Routine
+from remit.edge.serving import Serving, Tls, listener, serve, unix_listener
 from remit.edge.store.sequencer import Sequencer
 from remit.edge.store.sqlite import open_sqlite
 from remit.edge.upstream.sessions import Known, Sessions
@@ -163,12 +162,12 @@ async def serving(root: Path) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def _doors(gateway: Gateway) -> list[Serving | PeopleServer]:
+async def _doors(gateway: Gateway) -> list[Serving]:
     row, home = gateway.live.view().declared.gateway, gateway.home
     tls = Tls(home.root / row.tls_cert, home.root / row.tls_key) if row.tls_cert and row.tls_key else None
-    opened: list[Serving | PeopleServer] = [
+    opened: list[Serving] = [
         await serve(gateway.agents, listener(*_address(row.listen)), tls=tls),
-        await serve_people(gateway.people, unix_listener(home.socket)),
+        await serve(gateway.people, unix_listener(home.socket)),
     ]
     if row.people is not None:
         opened.append(await serve(gateway.people, listener(*_address(row.people)), tls=tls))

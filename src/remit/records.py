@@ -23,7 +23,7 @@ async def deny(case: Case, no: Denied, world: World) -> Refusal:
         return refused(no, "")
     body = Denial(asked=case.asked(), verdict=no.verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
     try:
-        receipt = await world.denials.record(_draft(body, case))
+        receipt = world.denials.record(_draft(body, case))
     except (RemitError, Denied):
         return refused(Denied(Reason.COMMIT_STORE), "")
     return refused(no, receipt)

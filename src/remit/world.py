@@ -54,8 +54,8 @@ class Admission(Protocol):
 class Denials(Protocol):
     """Puts denials on record."""
 
-    async def record(self, draft: Draft) -> str:
-        """Record one denial (a draft whose body is a `Denial`) and return its receipt's name.
+    def record(self, draft: Draft) -> str:
+        """Sequence one denial (a draft whose body is a `Denial`) and return its receipt's name.
 
         Identical ones within `DENIAL_WINDOW_MS` of the first are counted, and recorded together when the window ends.
         Raises `StoreFault` or `Denied` when it cannot.

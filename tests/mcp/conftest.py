@@ -11,7 +11,7 @@ import pytest_asyncio
 from remit.edge.mcp.backend import DoorSettings
 from remit.edge.mcp.door import agents_door
 from remit.edge.mcp.exchange import App, Receive, Scope, Send
-from remit.edge.mcp.server import listener, serve
+from remit.edge.serving import listener, serve
 from remit.identity.resource import Site
 from tests.mcp.simulated import ADA, SimulatedBackend
 

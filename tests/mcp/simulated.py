@@ -61,6 +61,7 @@ class SimulatedBackend:
         self.asked: list[Ask] = []
         self.looked: list[Ask] = []
         self.counted: Counter[str] = Counter()
+        self.senders: list[str | None] = []
         self.running = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.contracts = CONTRACTS
@@ -138,8 +139,9 @@ class SimulatedBackend:
     def jwks(self) -> Mapping[str, Any]:
         return {"keys": []}
 
-    def noise(self, reason: str) -> None:
+    def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
         self.counted[reason] += 1
+        self.senders.append(None if who is None else who.name)
 
 
 def _results(call: Call) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Denials and noise on their way to the ledger, so that a loop cannot fill the disk.
 
-The first denial of its kind is recorded at once. The same agent asking the same thing and hearing the same no within
+The first denial of its kind is sequenced at once, durable with the next group commit. The same agent asking the same thing and hearing the same no within
 `DENIAL_WINDOW_MS` is counted, and the count becomes one receipt when the window ends. Requests that prove no identity
 are counted by reason only, one receipt per `NOISE_WINDOW_MS`. A crash loses at most the counts of one window,
 never the first denial. The number of kinds remembered is bounded; when it is reached, all are written out.
@@ -40,7 +40,7 @@ class Recorder:
         self._noise: dict[str, int] = {}
         self._noise_since = 0
 
-    async def record(self, draft: Draft) -> str:
+    def record(self, draft: Draft) -> str:
         now, kind = self._now(), _kind(draft)
         known = self._kinds.get(kind)
         if known is not None and now - known.first < DENIAL_WINDOW_MS:
@@ -49,7 +49,7 @@ class Recorder:
             return known.name
         if known is not None or len(self._kinds) >= _KINDS_MAX:
             self._write_out(everything=known is None)
-        written = await self._store.write(Write(drafts=(draft,)))
+        written = self._store.enqueue(Write(drafts=(draft,)))
         name = str(written.seqs[0])
         self._kinds[kind] = _Repeats(draft, name, now)
         return name

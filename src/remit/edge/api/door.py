@@ -19,7 +19,7 @@ from starlette.routing import Route
 from remit.canonical import parse
 from remit.catalogue import View
 from remit.edge.acts.who import Who
-from remit.edge.api.peer import PEER_UID
+from remit.edge.serving import PEER_UID
 from remit.errors import CallerFault, ConfigFault, Conflict, NotPermitted, RemitError, StoreFault
 from remit.identity.facts import Authenticator
 from remit.ledger.receipt import Actor

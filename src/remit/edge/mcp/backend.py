@@ -11,6 +11,7 @@ from remit.catalogue.model import Contract, ContractKind
 from remit.edge.mcp.exchange import Cancelled
 from remit.identity.model import Principal
 from remit.identity.resource import Site
+from remit.reasons import Reason
 
 
 class Backend(Protocol):
@@ -46,8 +47,8 @@ class Backend(Protocol):
         """The public keys of the local trust domain, RFC 7517."""
         ...
 
-    def noise(self, reason: str) -> None:
-        """Count one request that was refused before it became a call."""
+    def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
+        """A request was refused before it became a call: on record if it is proven who sent it, else counted."""
         ...
 
 

@@ -10,6 +10,8 @@ the caller's reach.
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +25,7 @@ from remit.edge.mcp.request import Endpoint, Request
 from remit.edge.mcp.rpc import Fault, Message, Response, read
 from remit.edge.mcp.sessions import Session, Sessions
 from remit.edge.mcp.wire import HANDSHAKE, SERVED, Code, Meta
+from remit.identity.model import Principal
 from remit.identity.resource import UNAUTHENTICATED, WELL_KNOWN, allowed, bearer, challenge, metadata
 from remit.reasons import WORDS, Denied, Reason
 
@@ -87,14 +90,15 @@ class _Door:
         presented = [headers["authorization"]] if "authorization" in headers else []
         token = bearer(presented, scope["query_string"].decode("latin-1"))
         principal = await self._backend.authenticate(token, endpoint.url)
-        if scope["query_string"]:
-            raise Fault(400, Code.INVALID_REQUEST, message="the endpoint takes no query")
-        if scope["method"] == "DELETE":
-            session_id = headers.get("mcp-session-id")
-            self._sessions.close(principal, self._sessions.find(principal, endpoint.connector, session_id=session_id))
-            return Response(status=204)
-        check_media(headers)
-        message = read(await read_body(headers, receive))
+        with _sent_by(principal):
+            if scope["query_string"]:
+                raise Fault(400, Code.INVALID_REQUEST, message="the endpoint takes no query")
+            if scope["method"] == "DELETE":
+                wanted = headers.get("mcp-session-id")
+                self._sessions.close(principal, self._sessions.find(principal, endpoint.connector, session_id=wanted))
+                return Response(status=204)
+            check_media(headers)
+            message = read(await read_body(headers, receive))
         request = Request(
             message=message,
             headers=headers,
@@ -108,7 +112,7 @@ class _Door:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            with _NothingUnforeseen(200):
+            with _NothingUnforeseen(200), _sent_by(request.principal):
                 return await (self._modern(request) if request.modern else self._legacy(request))
         except Fault as fault:
             return self._refused(fault, request.message)
@@ -133,7 +137,7 @@ class _Door:
         if request.headers.get(_VERSION, session.revision) != session.revision:
             raise Fault(400, Code.INVALID_REQUEST, message=f"this session speaks `{session.revision}`")
         if message.id is None:
-            return self._notified(message, session)
+            return self._notified(request, session)
         try:
             return await self._methods.answer(msgspec.structs.replace(request, session=session))
         except Fault as fault:
@@ -141,18 +145,19 @@ class _Door:
             fault.status = 200
             raise
 
-    def _notified(self, message: Message, session: Session) -> Response:
+    def _notified(self, request: Request, session: Session) -> Response:
         """A notification is never answered, so one that is not served is counted and dropped."""
+        message = request.message
         if message.method == "notifications/cancelled":
             call = (message.params or {}).get("requestId")
             if isinstance(call, str | int):
                 session.cancel(call)
         elif message.method != "notifications/initialized":
-            self._backend.noise(Reason.CALL_METHOD)
+            self._backend.refused(Reason.CALL_METHOD, f"`{message.method[:80]}`", who=request.principal)
         return Response(status=202)
 
     def _refused(self, fault: Fault, message: Message | None = None) -> Response:
-        self._backend.noise(fault.reason)
+        self._backend.refused(fault.reason, fault.message, who=fault.who)
         return fault.response(message.id if message else None)
 
 
@@ -171,6 +176,16 @@ class _NothingUnforeseen:
         _LOG.error("a request failed", exc_info=error)
         message = "the gateway failed while handling this request; check before repeating it"
         raise Fault(self._status, Code.INTERNAL_ERROR, message=message) from error
+
+
+@contextmanager
+def _sent_by(who: Principal) -> Iterator[None]:
+    """What is refused in here goes on record under the sender's name."""
+    try:
+        yield
+    except Fault as fault:
+        fault.who = who
+        raise
 
 
 def _closed(no: Denied, url: str) -> Fault:

@@ -1,6 +1,7 @@
 """The gateway as the agents' door sees it: `backend.Backend` over the world."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from remit.answer import Refusal, Released
@@ -8,9 +9,12 @@ from remit.call import Ask
 from remit.case import Case
 from remit.catalogue.model import Contract, ContractKind
 from remit.edge.mcp.exchange import Cancelled
+from remit.errors import RemitError
 from remit.flow import answer
 from remit.identity.model import Principal
+from remit.ledger.receipt import Asked, Denial, Draft
 from remit.listing import listed
+from remit.reasons import Denied, Reason
 from remit.world import World
 
 
@@ -47,8 +51,20 @@ class Governed:
     def jwks(self) -> Mapping[str, Any]:
         return self._jwks()
 
-    def noise(self, reason: str) -> None:
-        self._world.denials.noise(reason)
+    def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
+        if who is None:
+            self._world.denials.noise(reason)
+            return
+        asked = Asked(
+            call=self._world.new_id(),
+            door="mcp-http",
+            agent=who.name,
+            principal=who.id,
+            issuer=who.issuer,
+            key=who.key,
+        )
+        with suppress(RemitError, Denied):  # it is a no already, on record or not
+            self._world.denials.record(Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail=detail)))
 
     def _case(self, ask: Ask) -> Case:
         return Case(ask, self._world.new_id(), self._world.now())

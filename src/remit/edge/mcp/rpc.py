@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 
 from remit.canonical import parse
 from remit.edge.mcp.wire import Code
+from remit.identity.model import Principal
 from remit.limits import REQUEST_ID_CHARS_MAX
 from remit.reasons import Denied, Reason
 
@@ -44,7 +45,9 @@ class Response(Struct, frozen=True, kw_only=True):
 
 
 class Fault(Exception):
-    """A request the door refuses itself: HTTP `status`, JSON-RPC `code` and `message`; `reason` is what is counted."""
+    """A request the door refuses itself: HTTP `status`, JSON-RPC `code` and `message`; `reason` goes on
+    record, under the name of `who` sent it if that is proven.
+    """
 
     def __init__(self, status: int, code: Code, *, message: str, reason: Reason = Reason.CALL_MALFORMED) -> None:
         super().__init__(message)
@@ -52,6 +55,7 @@ class Fault(Exception):
         self.code = code
         self.message = message
         self.reason = reason
+        self.who: Principal | None = None
         self.data: Any = None
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
 

@@ -1,8 +1,14 @@
-"""The HTTP server under a door: uvicorn, bounded in connections and in how long a sender may take."""
+"""The HTTP server under both doors: uvicorn, bounded in connections and in how long a sender may take.
+
+On a unix socket it says who is at the other end, as the kernel knows (SO_PEERCRED), in `scope["extensions"]`; on TCP
+the key is absent. It reaches into uvicorn's protocol class, which is pinned to a minor version for that reason.
+"""
 
 import asyncio
 import contextlib
+import os
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +24,8 @@ from remit.limits import CONNECTIONS_MAX, REQUEST_ARRIVES_S
 _KEEP_ALIVE_S: Final = 75
 _GRACE_S: Final = 10
 _BACKLOG: Final = 1024
+_UCRED: Final = struct.Struct("3i")
+PEER_UID: Final = "remit.peer_uid"
 SWEEP_S: Final = 1.0
 
 
@@ -29,12 +37,15 @@ class Tls(Struct, frozen=True):
 
 
 class Serving:
-    """A server that runs: where it listens, and how to end it."""
+    """A server that runs: where it listens (on TCP), and how to end it."""
 
-    def __init__(self, server: "_Server", task: asyncio.Task[None], *, address: tuple[str, int]) -> None:
+    def __init__(self, server: "_Server", task: asyncio.Task[None], sock: socket.socket) -> None:
         self._server = server
         self._task = task
-        self.host, self.port = address
+        self.host: str = ""
+        self.port: int = 0
+        if sock.family != socket.AF_UNIX:
+            self.host, self.port = sock.getsockname()[:2]
 
     async def stop(self) -> None:
         """Accept nothing more, let what runs end within the grace period, return when all is closed."""
@@ -55,6 +66,26 @@ def listener(host: str, port: int) -> socket.socket:
     # Connections inherit it. asyncio sets it only on sockets it made itself; without it an answer's body waits some
     # 40 ms for the client's delayed acknowledgement of its head.
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def unix_listener(path: Path) -> socket.socket:
+    """A bound unix socket that everybody on this machine may knock at; who they are is asked of the kernel.
+
+    A socket left by a gateway that was killed is replaced: the store's lock says that no other gateway runs here.
+    The path may be longer than the 107 bytes a socket address holds.
+    """
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        made.bind(f"/proc/self/fd/{directory}/{path.name}")
+        path.chmod(0o666)
+    except OSError as e:
+        made.close()
+        raise ConfigFault(f"cannot listen at `{path}`", "check who owns the directory") from e
+    finally:
+        os.close(directory)
     return made
 
 
@@ -91,8 +122,7 @@ async def serve(
     if not server.ready.is_set():
         ready.cancel()
         await task
-    host, port = sock.getsockname()[:2]
-    return Serving(server, task, address=(host, port))
+    return Serving(server, task, sock)
 
 
 class _Server(uvicorn.Server):
@@ -132,10 +162,17 @@ class _Protocol(HttpToolsProtocol):
     """
 
     since: float | None = None
+    peer: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.since = self.loop.time()
+        self.peer = _peer_uid(transport.get_extra_info("socket"))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self.peer is not None:
+            self.scope["extensions"] = {PEER_UID: self.peer}  # type: ignore[dict-item]
 
     def data_received(self, data: bytes) -> None:
         # uvicorn types the cycle as always there; before the first request it is None.
@@ -146,3 +183,10 @@ class _Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self.since = None
         super().on_message_complete()
+
+
+def _peer_uid(sock: socket.socket) -> int | None:
+    if sock.family != socket.AF_UNIX:
+        return None
+    _, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return int(uid)

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from remit.edge.mcp import exchange, server
-from remit.edge.mcp.server import listener, serve
+from remit.edge import serving as server
+from remit.edge.mcp import exchange
+from remit.edge.serving import listener, serve
 from remit.errors import CallerFault, ConfigFault
 from remit.limits import BODY_BYTES_MAX
 from tests.mcp.conftest import Door, headers_for, modern, simulated_door
