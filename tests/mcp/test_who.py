@@ -50,3 +50,12 @@ async def test_a_session_names_its_client_without_giving_its_id_away(door: Door)
     [ask] = door.backend.asked
     assert ask.client.startswith("session:")
     assert session["Mcp-Session-Id"] not in ask.client
+
+
+@pytest.mark.parametrize("token, sender", [("", "ada"), ("expired", None)], ids=["proven", "unproven"])
+async def test_what_is_refused_before_it_is_a_call_is_told_with_its_sender_if_proven(
+    door: Door, token: str, sender: str | None
+) -> None:
+    door.backend.senders.clear()
+    await door.send(b'{"jsonrpc": "2.0", "id": 1, "id": 2}', plain(token) if token else plain())
+    assert door.backend.senders == [sender]
