@@ -1,5 +1,6 @@
 """Decisions: what is not permitted is denied, what cannot be evaluated is denied, what needs a person waits for one."""
 
+from importlib.metadata import version
 from typing import Any
 
 import cedarpy
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from remit.decision import Verdict
 from remit.limits import POLICY_SLICES_MAX
-from remit.policy import check
+from remit.policy import ENGINE, check
 from remit.policy.model import ActionShape, Known, TimeFacts
 from tests.policy.world import AGENT, CONNECTOR, in_force, request
 
@@ -264,6 +265,10 @@ def test_the_basis_moves_with_what_the_decision_rests_on_and_with_nothing_else()
     ]
     assert basis not in {decision.basis for decision in moved}
     assert len({decision.basis for decision in moved}) == len(moved)
+
+
+def test_the_engine_is_the_one_installed() -> None:
+    assert ENGINE == f"cedarpy {version('cedarpy').rpartition('.')[0]}"
 
 
 def test_reach_is_some_permit_whose_scope_fits() -> None:

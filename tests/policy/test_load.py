@@ -293,3 +293,10 @@ def test_needing_history_is_known_at_load() -> None:
 @pytest.mark.parametrize("known", [Known(), KNOWN, Known(actions=KNOWN.actions[:1])])
 def test_the_starter_set_holds_over_any_catalogue(known: Known) -> None:
     assert load({"starter.cedar": STARTER}, known).warnings == ()
+
+
+def test_an_unfinished_file_is_refused_at_once() -> None:
+    """Blank lines and comments before a policy that does not end must not be read again and again."""
+    with pytest.raises(ConfigFault, match="does not end") as fault:
+        load({"p": " \n" * 5_000 + "// a // b // c\n" * 5_000 + "permit"}, KNOWN)
+    assert fault.value.where == "p:10001"

@@ -25,7 +25,7 @@ from remit.policy.reads import Path, reads
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z")
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;', re.DOTALL)
-_BLANK: Final = re.compile(r"(?:\s+|//[^\n]*)*")
+_BLANK: Final = re.compile(r"(?:\s++|//[^\n]*+)*+")  # possessive: an unfinished policy must not backtrack
 _APPROVALS: Final = pst.GetAttr(base=pst.Var(name="context"), attr="approvals")
 _APPROVALS_PATH: Final[Path] = ("context", "approvals")
 
