@@ -268,7 +268,7 @@ def test_the_basis_moves_with_what_the_decision_rests_on_and_with_nothing_else()
 
 
 def test_the_engine_is_the_one_installed() -> None:
-    assert ENGINE == f"cedarpy {version('cedarpy').rpartition('.')[0]}"
+    assert f"cedarpy {version('cedarpy').rpartition('.')[0]}" == ENGINE
 
 
 def test_reach_is_some_permit_whose_scope_fits() -> None:
