@@ -1,12 +1,20 @@
-"""Gateways that leave no process behind."""
+"""Gateways that leave no process behind, under either event loop where the loop matters."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.upstream.simulated import Gateway, kill
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
+    """Processes and pipes are the loop's own business, and the gateway's loop is uvloop."""
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return loops if item.path.name == "test_stdio.py" else {"asyncio": loops["asyncio"]}
 
 
 @pytest.fixture
