@@ -1,7 +1,7 @@
 """The composition root: the only module that names concrete drivers.
 
 `open_gateway` puts a gateway together from a home directory, under the store's lock; `run` serves both doors until it
-is told to stop; `offline` is the people's door alone, in the caller's process. Nothing here decides anything about a call.
+is told to stop; `offline` is the people's door alone, in the caller's process. Nothing here decides about a call.
 """
 
 import asyncio
@@ -43,12 +43,13 @@ from remit.edge.mcp.governed import Governed
 from remit.edge.recent import Recent
 from remit.edge.routine import Routine
 from remit.edge.serving import Serving, Tls, listener, serve, unix_listener
+from remit.edge.store.publish import Publisher
 from remit.edge.store.sequencer import Sequencer
 from remit.edge.store.sqlite import open_sqlite
 from remit.edge.upstream.sessions import Known, Sessions
 from remit.errors import ConfigFault
 from remit.identity.resource import authorization_servers, site_of
-from remit.limits import CONTRACT_CHECK_S
+from remit.limits import CHECKPOINT_EVERY_S, CONTRACT_CHECK_S
 from remit.world import World
 
 _FLUSH_S: Final = 1.0
@@ -90,6 +91,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
     home: Home
     url: str
+    store: Sequencer
     live: Live
     acts: Acts
     keeper: Keeper
@@ -97,6 +99,12 @@ class Gateway(Struct, frozen=True, kw_only=True):
     agents: Any
     people: Any
     closing: tuple[Callable[[], Awaitable[None]], ...]
+
+    @property
+    def checkpoint_to(self) -> str:
+        """Where checkpoints go: as the catalogue says, a file path from the home on; else beside the store."""
+        to = self.live.view().declared.gateway.checkpoint_to or str(self.home.checkpoints)
+        return to if "://" in to else str(self.home.root / to)
 
 
 @asynccontextmanager
@@ -157,6 +165,8 @@ async def serving(root: Path) -> AsyncIterator[Gateway]:
         routine.every(CONTRACT_CHECK_S, gateway.keeper.look)
         routine.every(_FLUSH_S, gateway.recorder.flush)
         routine.every(_EXPIRE_S, gateway.acts.tasks.expire)
+        publisher = Publisher(gateway.store, gateway.checkpoint_to, on_alarm=gateway.keeper.alarm)
+        routine.every(CHECKPOINT_EVERY_S, publisher.publish)
         for server in await _doors(gateway):
             running.push_async_callback(server.stop)
         yield gateway
@@ -222,6 +232,7 @@ def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey) 
     return Gateway(
         home=home,
         url=url,
+        store=store,
         live=live,
         acts=acts,
         keeper=keeper,

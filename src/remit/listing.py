@@ -1,7 +1,7 @@
 """What a caller may see: the pinned contracts within its reach, and nothing about the rest.
 
 In reach is what the task's scope shows, what is pinned and not in quarantine, and what some permit's scope fits: the
-same walls a call meets, so a list never promises what a call could not even try. A list is not a call: it leaves no receipt.
+same walls a call meets, so a list never promises what a call could not even try. It is not a call: no receipt.
 """
 
 from remit.answer import Refusal
