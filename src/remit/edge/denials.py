@@ -1,9 +1,9 @@
 """Denials and noise on their way to the ledger, so that a loop cannot fill the disk.
 
-The first denial of its kind is sequenced at once, durable with the next group commit. The same agent asking the same thing and hearing the same no within
-`DENIAL_WINDOW_MS` is counted, and the count becomes one receipt when the window ends. Requests that prove no identity
-are counted by reason only, one receipt per `NOISE_WINDOW_MS`. A crash loses at most the counts of one window,
-never the first denial. The number of kinds remembered is bounded; when it is reached, all are written out.
+The first denial of its kind is sequenced at once, durable with the next group commit. The same agent asking the same
+thing and hearing the same no within `DENIAL_WINDOW_MS` is counted, and the count becomes one receipt when the window
+ends. Requests that prove no identity are counted by reason only, one receipt per `NOISE_WINDOW_MS`. A crash loses at
+most the counts of one window. The number of kinds remembered is bounded; when it is reached, all are written out.
 """
 
 from collections.abc import Callable
