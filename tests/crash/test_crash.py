@@ -104,6 +104,7 @@ def kill(victims: subprocess.Popen, scene: Scene, chance: random.Random) -> None
     assert victims.stdout.readline().strip() == str(int(signal.SIGKILL)), job
 
 
+@pytest.mark.holds("LEDGER-CRASH")
 async def test_every_call_that_reached_the_upstream_has_its_intent_after_any_kill(
     victims: subprocess.Popen, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ NOTE = sign(CHECKPOINT, signer())
 LINE = NOTE.decode().split("\n\n")[1]
 
 
+@pytest.mark.holds("LEDGER-NOTE")
 def test_keys_and_signatures_are_those_of_the_go_note_package() -> None:
     found = parse_key(GO_KEY)
     assert (found.name, found.id.hex(), found.text) == ("PeterNeumann", "c74f20a3", GO_KEY)
@@ -30,6 +31,7 @@ def test_keys_and_signatures_are_those_of_the_go_note_package() -> None:
         found.check(GO_TEXT + b"\n", signature[4:])
 
 
+@pytest.mark.holds("LEDGER-NOTE")
 def test_a_checkpoint_is_origin_size_root_and_signature() -> None:
     assert NOTE.decode().startswith(f"{ORIGIN}\n17\n{ROOT}\n\n\u2014 {ORIGIN} ")
     assert verify(NOTE, [key(signer())]) == CHECKPOINT

@@ -86,6 +86,7 @@ def tree_of(leaves: list[bytes]) -> Tree:
 trees = st.lists(st.binary(max_size=8), min_size=1, max_size=70)
 
 
+@pytest.mark.holds("LEDGER-TREE")
 @pytest.mark.parametrize("size", range(9))
 def test_the_published_roots_come_out(size: int) -> None:
     expected = bytes.fromhex(ROOTS[size - 1]) if size else EMPTY_ROOT
@@ -97,6 +98,7 @@ def test_the_published_roots_come_out(size: int) -> None:
     assert tree_of(LEAVES[:size]).root() == expected
 
 
+@pytest.mark.holds("LEDGER-TREE")
 @given(trees)
 def test_roots_and_proofs_equal_the_recursion_of_the_rfc(leaves: list[bytes]) -> None:
     tree, frontier = tree_of(leaves), Frontier()

@@ -84,6 +84,7 @@ def owner(at: int, leaves: tuple[bytes, ...]) -> int:
     raise AssertionError
 
 
+@pytest.mark.holds("TAMPER-BYTE")
 @pytest.mark.parametrize("bit", [0x01, 0x20, 0x80])
 def test_one_flipped_byte_in_a_leaf_names_exactly_that_receipt(bit: int) -> None:
     data = FILES["leaves.jsonl"]
@@ -167,6 +168,7 @@ FORGERIES = {
 }  # fmt: skip
 
 
+@pytest.mark.holds("TAMPER-TAIL", "TAMPER-DROP", "TAMPER-ORDER", "TAMPER-RESIGN")
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forgery_signed_with_the_real_key_verifies_alone_but_not_against_a_saved_checkpoint(name: str) -> None:
     leaves, expected = FORGERIES[name]
@@ -175,6 +177,7 @@ def test_a_forgery_signed_with_the_real_key_verifies_alone_but_not_against_a_sav
         verify(forged(leaves), KEYS, [BOOK.checkpoints[-1]])
 
 
+@pytest.mark.holds("TAMPER-FORK")
 def test_two_futures_of_one_past_are_a_fork() -> None:
     ours, theirs = story(), story()
     ours.write(denial("a", "t1"))
@@ -338,6 +341,7 @@ PART_EDITS: dict[str, tuple[Callable[[Bundle], Bundle], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.holds("TAMPER-DROP", "TAMPER-ORDER")
 @pytest.mark.parametrize("name", PART_EDITS)
 def test_an_edit_of_a_task_s_bundle_is_named(name: str) -> None:
     edit, expected = PART_EDITS[name]

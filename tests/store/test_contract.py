@@ -188,6 +188,7 @@ async def test_open_intents_are_those_without_an_outcome_also_after_a_restart(wo
         assert (await world.verified(store)).open_intents == (1, 3)
 
 
+@pytest.mark.holds("LEDGER-ERASE")
 async def test_erased_values_are_gone_and_the_ledger_still_verifies(world: World) -> None:
     async with world.opened() as store:
         await store.write(Write(drafts=(intent("c1", "t1", arguments=b"THE-SECRET", facts=b"{}"),)))
@@ -203,6 +204,7 @@ async def test_erased_values_are_gone_and_the_ledger_still_verifies(world: World
                 assert b"THE-SECRET" not in file.read_bytes()
 
 
+@pytest.mark.holds("INV-14")
 async def test_time_never_runs_back(world: World) -> None:
     async with world.opened() as store:
         high = world.at
@@ -220,6 +222,7 @@ async def test_time_never_runs_back(world: World) -> None:
         await world.verified(store)
 
 
+@pytest.mark.holds("INV-02-GROUND")
 async def test_below_the_disk_reserve_nothing_passes_until_there_is_room(world: World) -> None:
     async with world.opened() as store:
         await store.write(call("c1"))
@@ -267,6 +270,7 @@ async def test_a_second_opener_is_told_so_and_can_open_afterwards(world: World) 
         assert (await world.verified(store)).receipts == 1
 
 
+@pytest.mark.holds("INV-02-GROUND", "INV-09")
 @pytest.mark.parametrize("point", POINTS)
 async def test_when_a_group_fails_the_store_is_failed_and_opening_it_reads_what_is_really_there(
     world: World, point: str
