@@ -137,7 +137,9 @@ def _catalogue(port: int, upstream: int) -> str:
     os_user = pwd.getpwuid(os.getuid()).pw_name
     person = init.person_name(os_user)
     agents = (_AGENT.format(name=name, person=person) for name in (AGENT, "auditor", "planner", "scout", "shipper"))
-    rows = (f"      {name}: {{tier: {tools.tier(name)}, data: {{confidential: [/customer]}}}}" for name in tools.names())
+    rows = (
+        f"      {name}: {{tier: {tools.tier(name)}, data: {{confidential: [/customer]}}}}" for name in tools.names()
+    )
     return _CATALOGUE.substitute(
         port=port,
         upstream=upstream,

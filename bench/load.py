@@ -20,6 +20,13 @@ from bench.upstream import MODERN
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _OK: Final = b"HTTP/1.1 200"
 _END: Final = b"\r\n\r\n"
+_META: Final = msgspec.json.encode(
+    {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+)
 
 
 class Wrong(Exception):
@@ -89,9 +96,7 @@ class Load:
         self.recording = True
         await asyncio.sleep(measure_s)
         self.recording = False
-        window = Window(
-            self.latencies, time.perf_counter() - began, (before, usage()), own_s=time.thread_time() - own
-        )
+        window = Window(self.latencies, time.perf_counter() - began, (before, usage()), own_s=time.thread_time() - own)
         self.stopping = True
         await asyncio.gather(*ends)
         if self.wrong is not None:
@@ -174,27 +179,38 @@ def _body_of(data: bytes) -> int | None:
     return end + 4 if len(data) >= end + 4 + int(length[1]) else None
 
 
+def request_of(tool: str, serial: int, headers: Mapping[str, str]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """One request's body, and its headers as an ASGI server gives them."""
+    body = b"".join(_body(tool, serial))
+    sent = {"Host": "127.0.0.1", "Content-Length": str(len(body)), **_headers(tool), **headers}
+    return body, [(name.lower().encode(), value.encode()) for name, value in sent.items()]
+
+
 def _request(place: Place, tool: str, headers: Mapping[str, str]) -> tuple[bytes, bytes, bytes]:
     """What stands before a request's id, between id and arguments, and after them."""
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    before = b'{"jsonrpc":"2.0","id":'
-    middle = b',"method":"tools/call","params":{"name":%b,"arguments":' % msgspec.json.encode(tool)
-    tail = b',"_meta":%b}}' % msgspec.json.encode(meta)
-    serial = tools.SERIALS[0]
-    length = len(before) + len(str(serial)) + len(middle) + len(tools.arguments(serial)) + len(tail)
-    sent = {
-        "Host": f"127.0.0.1:{place.port}",
+    before, _, middle, _, tail = parts = _body(tool, tools.SERIALS[0])
+    length = sum(map(len, parts))
+    sent = {"Host": f"127.0.0.1:{place.port}", "Content-Length": str(length), **_headers(tool), **headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    return f"POST {place.path} HTTP/1.1\r\n{lines}\r\n".encode() + before, middle, tail
+
+
+def _headers(tool: str) -> dict[str, str]:
+    return {
         "Accept": "application/json, text/event-stream",
         "Content-Type": "application/json",
-        "Content-Length": str(length),
         "MCP-Protocol-Version": MODERN,
         "Mcp-Method": "tools/call",
         "Mcp-Name": tool,
-        **headers,
     }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    return f"POST {place.path} HTTP/1.1\r\n{lines}\r\n".encode() + before, middle, tail
+
+
+def _body(tool: str, serial: int) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Before the id, the id, up to the arguments, the arguments, the rest."""
+    return (
+        b'{"jsonrpc":"2.0","id":',
+        b"%d" % serial,
+        b',"method":"tools/call","params":{"name":%b,"arguments":' % msgspec.json.encode(tool),
+        tools.arguments(serial),
+        b',"_meta":%b}}' % _META,
+    )

@@ -103,9 +103,7 @@ def _cell(scene: Scene, lane: str, concurrency: int, *, settings: Settings, clai
     load = Load(place, tool, serials=scene.serials, headers=headers)
     usage = process.cpu_s if process else lambda: 0.0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        window = runner.run(
-            load.run(concurrency, warm_s=settings.warm_s, measure_s=settings.measure_s, usage=usage)
-        )
+        window = runner.run(load.run(concurrency, warm_s=settings.warm_s, measure_s=settings.measure_s, usage=usage))
     _check_arrivals(load, _arrived(scene.upstream))
     if lane in (READ, WRITE):
         claims.append(Claim(task, tool, tuple(load.sent)))

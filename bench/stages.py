@@ -1,0 +1,364 @@
+"""What each step of one governed call costs, by itself: the functions of `flow.govern` on a real case, in this process.
+
+The case is a call of the home's own agent under its own task, on pinned contracts and the starter policies, in a store
+on the disk. Figures are CPU of the calling thread, microseconds a call, so what else the machine does hardly shows; the
+median over rounds, each of which goes through all steps. Only the durable write is also told in waiting time.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from statistics import median
+from typing import Any, Final, NamedTuple, TypeVar
+
+from msgspec import Struct
+
+from bench import tools
+from bench.home import AGENT, CONNECTOR, Desk
+from bench.load import request_of
+from remit import app
+from remit.answer import Released
+from remit.approval import approved
+from remit.call import Ask, call_digest, decode
+from remit.canonical import canonical, digest, parse
+from remit.case import Case
+from remit.catalogue import classify
+from remit.catalogue.model import Contract
+from remit.commit import plan, warrant
+from remit.edge.api.door import person
+from remit.edge.limiter import Limiter
+from remit.edge.mcp.backend import DoorSettings
+from remit.edge.mcp.door import agents_door
+from remit.edge.recent import Recent
+from remit.edge.upstream.sessions import Known, Sessions
+from remit.forward import outgoing
+from remit.identity import admitted
+from remit.identity.model import Principal
+from remit.identity.resource import site_of
+from remit.records import conclude
+from remit.result import inspect
+from remit.schema import conforming
+from remit.task import TaskSpec, within
+from remit.world import World
+
+T = TypeVar("T")
+# How many write at once where a group commit is shared.
+_COMPANY: Final = 16
+
+
+class Cost(Struct, frozen=True):
+    """One line: the flow's step (empty: beside it), what it does, microseconds of CPU a call."""
+
+    step: str
+    what: str
+    us: float
+
+
+class Durable(Struct, frozen=True, kw_only=True):
+    """Durable writes by so many writers at once, microseconds a write: `waited` from asking to durable, and the CPU of
+    the event loop and of the writer thread.
+    """
+
+    writers: int
+    waited_us: float
+    loop_us: float
+    thread_us: float
+
+
+class Costs(NamedTuple):
+    """Everything about one call. `forwarded_us` is the loop's CPU for one exchange with the tool server."""
+
+    steps: tuple[Cost, ...]
+    beside: tuple[Cost, ...]
+    durable: tuple[Durable, ...]
+    forwarded_us: float
+
+
+class _Stage(NamedTuple):
+    step: str
+    what: str
+    act: Callable[[], object]
+
+
+async def measured(desk: Desk, *, rounds: int, batch: int) -> Costs:
+    """The costs, over so many rounds of so many calls each. The gateway of the home must not run."""
+    async with _walk(desk) as walk:
+        steps, beside = walk.steps(), walk.beside()
+        taken: dict[_Stage, list[float]] = {stage: [] for stage in (*steps, *beside)}
+        concluding: list[float] = []
+        sequencing: list[float] = []
+        forwarding: list[float] = []
+        durable: list[tuple[Durable, Durable]] = []
+        for _ in range(rounds):
+            for stage, found in taken.items():
+                found.append(_timed(stage.act, batch))
+                await asyncio.sleep(0)
+            intents, us = await walk.sequenced(batch)
+            sequencing.append(us)
+            concluding.append(await walk.concluded(intents))
+            forwarding.append(await walk.forwarded(batch))
+            durable.append((await walk.durable(1, batch), await walk.durable(_COMPANY, batch)))
+    return Costs(
+        steps=(
+            *(Cost(stage.step, stage.what, median(taken[stage])) for stage in steps),
+            Cost("8 commit", "sequence the write: checks, receipt, tree", median(sequencing)),
+            Cost("12 outcome", "outcome receipt, sequenced", median(concluding)),
+        ),
+        beside=tuple(Cost(stage.step, stage.what, median(taken[stage])) for stage in beside),
+        durable=tuple(_middle([pair[at] for pair in durable]) for at in (0, 1)),
+        forwarded_us=median(forwarding),
+    )
+
+
+@asynccontextmanager
+async def _walk(desk: Desk) -> AsyncIterator["_Walk"]:
+    async with app.open_gateway(desk.home.root) as gateway:
+        spec = TaskSpec(agent=AGENT, purpose="answer-customers", calls=100_000)
+        task = await gateway.acts.tasks.open(person(gateway.live.view(), os.getuid()), spec)
+        live = gateway.live
+        known = Known(
+            connector=lambda name: live.view().connector(name),
+            pinned_server=lambda name: live.view().servers[name].digest,
+            processes=lambda _: 1,
+        )
+        upstreams = Sessions(known, _unchanged, logs=desk.home.state / "logs")
+        world = World(
+            store=live.store,
+            authenticator=gateway.acts.authenticator,
+            upstreams=upstreams,
+            admission=Limiter(),
+            tasks=gateway.acts.tasks,
+            denials=gateway.recorder,
+            view=live.view,
+            policies=live.policies,
+            recent=Recent(),
+            now=app.now_ms,
+            new_id=app.new_id,
+        )
+        try:
+            walk = _Walk(desk, world, task.id)
+            await walk.prepare()
+            yield walk
+        finally:
+            await upstreams.close()
+
+
+async def _unchanged(_: str, __: Sequence[Contract]) -> None:
+    """What the tool server advertises is not what is measured here."""
+
+
+class _Walk:
+    """One case, walked through the flow once, so that each step's question can be asked again and again."""
+
+    def __init__(self, desk: Desk, world: World, task: str) -> None:
+        self.desk, self.world, self.task_id = desk, world, task
+        self.serial = tools.SERIALS[0]
+        token = desk.token(task)
+        self.body, self.headers = request_of(tools.READ, self.serial, {"Authorization": f"Bearer {token}"})
+        params = parse(self.body)["params"]
+        self.ask = Ask(method="tools/call", params=params, token=token, audience=desk.audience, connector=CONNECTOR)
+
+    async def prepare(self) -> None:
+        """The same steps as `flow.govern`, up to the booking."""
+        world, ask = self.world, self.ask
+        case = self.case = Case(ask, world.new_id(), world.now())
+        case.call = decode(ask, case.id)
+        case.epoch, case.view = world.store.epoch(), world.view()
+        case.principal = await world.authenticator.agent(ask.token, ask.audience)
+        case.agent = admitted(case.principal, case.view)
+        case.connector = case.view.connector(case.call.connector)
+        case.classified = self._classified()
+        case.task = within(await self._found(), case.call, setting=case.setting(await self._found(), world))
+        case.tool = conforming(case.call, case.view.tool(case.call))
+        case.digest = self._digest()
+        case.request = case.question(world, world.now())
+        case.decision = approved(world.policies().decide(case.request))
+        self.booking = case.booking(world)
+        written = await world.store.write(plan(self.booking))
+        self.permission = warrant(self.booking, written, case.task.expires_at)
+        self.reply = await world.upstreams.forward(self.permission, case.tool.contract, self._out())
+        self.result = inspect(self.reply, case.tool)
+        assert isinstance(self.result, Released)
+
+    def steps(self) -> tuple[_Stage, ...]:
+        """What happens between the door and the store, in the flow's order."""
+        case, world, call = self.case, self.world, self.case.call
+        return (
+            _Stage("1 call", "decode: canonical form, decoded again", lambda: decode(self.ask, case.id)),
+            _Stage("2 identity", "authenticate, token known", lambda: _ran(self._authenticated())),
+            _Stage("2 identity", "admit, count in and out", self._entered),
+            _Stage("3 task", "classify", self._classified),
+            _Stage("3 task", "find the task", lambda: _ran(self._found())),
+            _Stage("3 task", "within", lambda: within(case.task, call, setting=case.setting(case.task, world))),
+            _Stage("4 schema", "conforming", lambda: conforming(call, case.view.tool(call))),
+            _Stage("4 schema", "digest of the call", self._digest),
+            _Stage("6 policy", "question: history, facts", lambda: case.question(world, case.received)),
+            _Stage("6 policy", "decide", lambda: world.policies().decide(case.request)),
+            _Stage("7 approval", "approved", lambda: approved(case.decision)),
+            _Stage("8 commit", "book and plan", lambda: plan(case.booking(world))),
+            _Stage("10 forward", "outgoing", self._out),
+            _Stage("11 result", "inspect, with output schema", lambda: inspect(self.reply, case.tool)),
+        )
+
+    def beside(self) -> tuple[_Stage, ...]:
+        """What is part of a step, or around all of them."""
+        written, arguments = tools.arguments(self.serial), self.case.call.arguments
+        door = agents_door(
+            _Instant(self.case.principal, self.result, self.case.tool.contract),
+            DoorSettings(
+                public_url=f"http://127.0.0.1:{self.desk.port}",
+                version="0",
+                site=site_of(self.case.view.declared.gateway),
+            ),
+        )
+        return (
+            _Stage("wire", "the agents' door without server and flow", lambda: _ran(self._through(door))),
+            _Stage("part of wire", "strict JSON of the request", lambda: parse(self.body)),
+            _Stage("part of 1, 4", f"canonical, {len(written)} bytes", lambda: canonical(arguments)),
+            _Stage("part of 4", "digest", lambda: digest(written)),
+            _Stage("part of 8", "a salt of 16 bytes", lambda: os.urandom(16)),
+        )
+
+    async def sequenced(self, number: int) -> tuple[list[int], float]:
+        """So many intents, sequenced; their seqs and the loop's CPU for each."""
+        write = plan(self.booking)
+        began = time.thread_time_ns()
+        seqs = [self.world.store.enqueue(write).seqs[0] for _ in range(number)]
+        return seqs, (time.thread_time_ns() - began) / number / 1000
+
+    async def concluded(self, intents: list[int]) -> float:
+        """The loop's CPU for the outcome of each intent."""
+        began = time.thread_time_ns()
+        for intent in intents:
+            await conclude(
+                self.case, self.booking, intent=intent, reply=self.reply, ended=self.result, world=self.world
+            )
+        return (time.thread_time_ns() - began) / len(intents) / 1000
+
+    async def forwarded(self, number: int) -> float:
+        """The loop's CPU for each exchange with the tool server."""
+        began = time.thread_time_ns()
+        for _ in range(number):
+            await self.world.upstreams.forward(self.permission, self.case.tool.contract, self._out())
+        return (time.thread_time_ns() - began) / number / 1000
+
+    async def durable(self, writers: int, number: int) -> Durable:
+        """Intents made durable, each followed by its outcome so that none stays open."""
+        each = max(1, number // writers)
+        waits: list[int] = []
+        intents: list[int] = []
+
+        async def write_some() -> None:
+            for _ in range(each):
+                began = time.perf_counter_ns()
+                intents.append((await self.world.store.write(plan(self.booking))).seqs[0])
+                waits.append(time.perf_counter_ns() - began)
+
+        own, whole = time.thread_time_ns(), time.process_time_ns()
+        await asyncio.gather(*(write_some() for _ in range(writers)))
+        own, whole = time.thread_time_ns() - own, time.process_time_ns() - whole
+        await self.concluded(intents)
+        return Durable(
+            writers=writers,
+            waited_us=median(waits) / 1000,
+            loop_us=own / len(waits) / 1000,
+            thread_us=(whole - own) / len(waits) / 1000,
+        )
+
+    async def _authenticated(self) -> Principal:
+        return await self.world.authenticator.agent(self.ask.token, self.ask.audience)
+
+    def _entered(self) -> None:
+        admitted(self.case.principal, self.case.view)
+        self.world.admission.enter(AGENT, self.case.agent.limits, self.case.received)
+        self.world.admission.leave(AGENT)
+
+    def _classified(self) -> Any:
+        return classify(self.case.connector, self.case.call, classes=self.case.view.declared.data_classes)
+
+    async def _found(self) -> Any:
+        return await self.world.tasks.of(self.case.principal, self.ask, self.case.view)
+
+    def _digest(self) -> str:
+        return call_digest(self.case.call, self.task_id, self.case.tool.contract.digest)
+
+    def _out(self) -> Any:
+        return outgoing(self.case.call, self.case.tool.row)
+
+    async def _through(self, door: Any) -> None:
+        sent: list[Mapping[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": self.body, "more_body": False}
+
+        async def send(event: Mapping[str, Any]) -> None:
+            sent.append(event)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": self.desk.path,
+            "raw_path": self.desk.path.encode(),
+            "query_string": b"",
+            "headers": self.headers,
+        }
+        await door(scope, receive, send)
+        assert sent[0]["status"] == 200
+        assert b'"isError":true' not in sent[1]["body"]
+
+
+class _Instant:
+    """A gateway that says yes at once: what is left is the door."""
+
+    def __init__(self, principal: Principal, result: Released, contract: Contract) -> None:
+        self._principal, self._result, self._contract = principal, result, contract
+
+    async def authenticate(self, token: str | None, audience: str) -> Principal:
+        return self._principal
+
+    async def answer(self, ask: Ask, cancelled: object) -> Released:
+        return self._result
+
+    async def listed(self, ask: Ask, kind: str) -> tuple[Contract, ...]:
+        return (self._contract,)
+
+    def tool(self, connector: str, name: str) -> Contract:
+        return self._contract
+
+    def instructions(self, connector: str) -> str:
+        return ""
+
+    def sessions_max(self, agent: str) -> int:
+        return 1
+
+    def jwks(self) -> Mapping[str, Any]:
+        return {}
+
+    def noise(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+def _ran(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        found: T = end.value
+        return found
+    raise AssertionError("it waits")
+
+
+def _timed(act: Callable[[], object], batch: int) -> float:
+    began = time.thread_time_ns()
+    for _ in range(batch):
+        act()
+    return (time.thread_time_ns() - began) / batch / 1000
+
+
+def _middle(found: list[Durable]) -> Durable:
+    return Durable(
+        **{name: median(getattr(one, name) for one in found) for name in ("waited_us", "loop_us", "thread_us")},
+        writers=found[0].writers,
+    )
