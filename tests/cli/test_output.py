@@ -82,7 +82,7 @@ def test_colour_is_for_terminals_that_want_it(out, json, env, coloured, monkeypa
 def test_with_json_people_s_lines_are_silent():
     out, err = io.StringIO(), io.StringIO()
     screen = Screen(json=True, out=out, err=err)
-    screen.say(["hello"])
+    screen.say("hello")
     screen.note("psst")
     screen.answer({"a": 1}, ["one"])
     assert (out.getvalue(), err.getvalue()) == ('{"a": 1}\n', "")

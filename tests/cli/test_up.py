@@ -162,7 +162,7 @@ async def test_a_gateway_says_what_it_is_and_ends_in_order(tmp_path, sign):
             assert line, (told, await up.stderr.read())
             told += line
         assert b"agents:   http://127.0.0.1:" in told
-        assert str(root / "state" / "door.sock").encode() in told
+        assert str(root / "door.sock").encode() in told
         assert b"boundary: SAME USER." in told
 
         second = await asyncio.create_subprocess_exec(*REMIT, "--home", root, "up", stdout=pipe, stderr=pipe)

@@ -6,8 +6,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from remit.app import offline
-from remit.edge.serving import PEER_UID
 from remit.edge.cli.home import Home
+from remit.edge.serving import PEER_UID
 
 _HEADERS: Final = [(b"host", b"localhost"), (b"content-type", b"application/json")]
 

@@ -78,14 +78,14 @@ class Screen:
         if self.json:
             self.event(value)
         else:
-            self.say(lines)
+            self.say(*lines)
 
     def event(self, value: Any) -> None:
         """One JSON value on a line of its own, and only with `--json`."""
         if self.json:
             print(json.dumps(value), file=self.out, flush=True)
 
-    def say(self, lines: Iterable[str]) -> None:
+    def say(self, *lines: str) -> None:
         """Lines for people."""
         if not self.json:
             print(*lines, sep="\n", file=self.out, flush=True)

@@ -69,5 +69,5 @@ async def show(home: Home, screen: Screen, *, task: str | None, follow: bool) ->
             screen.event(one)
         told.clear()
         if entries:
-            screen.say(line(entry, screen, since=since or 0) for entry in entries)
+            screen.say(*(line(entry, screen, since=since or 0) for entry in entries))
         await asyncio.sleep(FOLLOW_S)

@@ -34,15 +34,15 @@ def serve(home: Home, screen: Screen, *, develop: bool) -> None:
 def _welcome(gateway: Gateway, screen: Screen, *, develop: bool) -> None:
     boundary, door = gateway.live.view().declared.gateway.boundary, str(gateway.home.socket)
     screen.event({"url": gateway.url, "door": door, "boundary": boundary})
-    screen.say((f"agents:   {gateway.url}/mcp", f"people:   {door}"))
+    screen.say(f"agents:   {gateway.url}/mcp", f"people:   {door}")
     if boundary == "same-user":
-        screen.say(screen.paint(text, "wait") for text in _SAME_USER)
+        screen.say(*(screen.paint(text, "wait") for text in _SAME_USER))
     else:
-        screen.say((f"boundary: {boundary}",))
+        screen.say(f"boundary: {boundary}")
     if develop:
-        screen.say((screen.paint("develop:  policy files are applied as they change", "wait"),))
+        screen.say(screen.paint("develop:  policy files are applied as they change", "wait"))
     if not gateway.live.applied().text:
-        screen.say((screen.paint("policy:   none is in force, so every call is denied; `remit policy apply`", "bad"),))
+        screen.say(screen.paint("policy:   none is in force, so every call is denied; `remit policy apply`", "bad"))
 
 
 async def _connectors(gateway: Gateway, screen: Screen) -> None:

@@ -43,7 +43,7 @@ class Stage:
         """Run a command and give what it answered; raises `Unexpected` when it exits otherwise than with `code`."""
         typed = [str(argument) for argument in arguments]
         if not quiet:
-            self._screen.say([self._screen.paint(f"  $ remit {visible(' '.join(map(_short, typed)))}", "dim")])
+            self._screen.say(self._screen.paint(f"  $ remit {visible(' '.join(map(_short, typed)))}", "dim"))
         process = await asyncio.create_subprocess_exec(
             *_REMIT, "--home", str(self.home.root), "--json", *typed, stdout=asyncio.subprocess.PIPE, env=_environment()
         )
@@ -60,7 +60,7 @@ class Stage:
 
     async def up(self, zone: str) -> dict[str, Any]:
         """Start the gateway with this time zone in its environment and wait until its door opens."""
-        self._screen.say([self._screen.paint(f"  $ TZ={zone} remit up &", "dim")])
+        self._screen.say(self._screen.paint(f"  $ TZ={zone} remit up &", "dim"))
         with (self.root / "gateway.log").open("ab") as log:
             self._gateway = await asyncio.create_subprocess_exec(
                 *_REMIT,

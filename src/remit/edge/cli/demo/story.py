@@ -223,7 +223,7 @@ class Story:
         await self._news()
 
     def _say(self, *lines: str) -> None:
-        self._screen.say(lines)
+        self._screen.say(*lines)
 
 
 @asynccontextmanager
