@@ -60,7 +60,7 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     # 7 approval: must a person say yes, and have they, to exactly this?
     approved(decision)
 
-    # 8 commit: write it down and use it up
+    # 8 commit: may it be written down, and is there still enough?
     booking = case.booking(world)
     permission = warrant(booking, await world.store.write(plan(booking)), task.expires_at)
 
