@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from shutil import which
 from string import Template
 from typing import Final
 
+from remit.edge.cli.init import person_name
 from remit.errors import ConfigFault
 
 _NEEDED: Final = ("mcp", "mcp_server_git", "mcp_server_time")
@@ -22,6 +22,7 @@ trust_domain: remit.local
 environments: [demo]
 gateway:
   listen: "127.0.0.1:$port"
+  checkpoint_to: "$checkpoints"
 people:
   $person: {email: "$person@localhost", os_user: "$os_user", roles: [requester, operator, auditor]}
 agents:
@@ -89,12 +90,16 @@ def staged(directory: Path) -> str:
     return _git(directory, "diff", "--cached", "--name-only").strip()
 
 
-def catalogue(repository: Path, port: int) -> str:
+def catalogue(*, port: int, repository: Path, checkpoints: Path) -> str:
     """The text of remit.yaml: one agent, two tool servers, one purpose, all owned by whoever runs this."""
     os_user = pwd.getpwuid(os.getuid()).pw_name
-    person = re.sub(r"[^a-z0-9]+", "-", os_user.lower()).strip("-") or "person"
     return _CATALOGUE.substitute(
-        port=port, person=person, os_user=os_user, python=sys.executable, repository=repository
+        port=port,
+        person=person_name(os_user),
+        os_user=os_user,
+        python=sys.executable,
+        repository=repository,
+        checkpoints=checkpoints,
     )
 
 

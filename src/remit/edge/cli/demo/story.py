@@ -46,6 +46,7 @@ class Story:
         self._stage = stage
         self._screen = screen
         self._repository = stage.root / "repository"
+        self._auditor = stage.root / "auditor"
         self._bundle = stage.root / "bundle"
         self._since = now_ms()
         self._seen = 0
@@ -64,7 +65,7 @@ class Story:
             await self._scene("The agent works; every call is decided by itself", lambda: self._work(agent))
             await self._scene("A tool server changes what it says of itself", lambda: self._drift(agent))
             await self._scene("The task ends, and everything with it", lambda: self._end(agent))
-        await self._scene("An auditor with a key and an old checkpoint believes nothing else", self._audit)
+        await self._scene("An auditor, with a key and old checkpoints, believes nothing else", self._audit)
         await self._scene("One byte is changed in a copy", self._tamper)
 
     async def _scene(self, title: str, scene: Callable[[], Awaitable[None]]) -> None:
@@ -76,7 +77,9 @@ class Story:
         made = await self._stage.remit("init")
         self._key = made["ledger_key"]
         repository(self._repository)
-        self._stage.home.catalogue.write_text(catalogue(self._repository, free_port()), encoding="utf-8")
+        self._auditor.mkdir()
+        text = catalogue(port=free_port(), repository=self._repository, checkpoints=self._auditor / "published")
+        self._stage.home.catalogue.write_text(text, encoding="utf-8")
         self._say("  remit.yaml: agent scout; tool servers mcp-server-git and mcp-server-time; purpose tidy-notes")
 
     async def _pin(self) -> None:
@@ -127,8 +130,8 @@ class Story:
 
     async def _drift(self, agent: Agent) -> None:
         await self._stage.down()
-        shutil.copy(self._stage.home.checkpoints, self._stage.root / "checkpoint")
-        self._say("  the auditor puts a copy of the last checkpoint aside")
+        shutil.copy(self._auditor / "published", self._auditor / "checkpoints")
+        self._say("  it stops; the auditor keeps the signed checkpoints published so far")
         await self._stage.up("Asia/Tokyo")
         await self._drifted()
         shown = await self._stage.remit("tool", "diff", "time/get_current_time")
@@ -182,8 +185,7 @@ class Story:
         self._say(f"  {self._screen.paint('✗', 'bad')} {visible(said)}")
 
     async def _verify(self, bundle: Path, *, code: int) -> Any:
-        earlier = self._stage.root / "checkpoint"
-        typed = ("ledger", "verify", bundle, "--key", self._key, "--checkpoint", earlier)
+        typed = ("ledger", "verify", bundle, "--key", self._key, "--checkpoint", self._auditor / "checkpoints")
         return await self._stage.remit(*typed, code=code)
 
     async def _call(self, agent: Agent, step: Step) -> Entry:
