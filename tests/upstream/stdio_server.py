@@ -1,7 +1,8 @@
 """A tool server over stdio that does as it is told, and worse. Standard library only: it starts in milliseconds.
 
 Run as `stdio_server.py [option…] MARK`. Options: `modern` (speak 2026-07-28 only), `mute` (never answer), `exits` (end
-at once), `deaf` (ignore SIGTERM and the end of stdin), `pages` (lists of one), `renamed` (another server name).
+at once), `deaf` (ignore SIGTERM and the end of stdin), `pages` (lists of one), `renamed` (another server name),
+`fragile` (dies of a question of the modern generation).
 """
 
 import contextlib
@@ -116,6 +117,7 @@ CALLS = {
     "fds": lambda number: result(number, fds=open_descriptors()),
     "pid": lambda number: result(number, pid=os.getpid(), group=os.getpgid(0), session=os.getsid(0)),
     "closes_stdout": closes_stdout,
+    "shouts": lambda number: (sys.stderr.write("x" * 3_000_000), result(number)),
     "cancelled": lambda number: result(number, cancelled=state["cancelled"]),
 }
 
@@ -133,6 +135,8 @@ def introduce(number, method, params):
 
 def answer(message, line):
     number, method, params = message.get("id"), message.get("method"), message.get("params", {})
+    if "fragile" in OPTIONS and method == "server/discover":
+        sys.exit("what is this?")
     if method == ("server/discover" if "modern" in OPTIONS else "initialize"):
         introduce(number, method, params)
     elif method == "tools/list":

@@ -186,6 +186,23 @@ async def test_a_watcher_in_trouble_refuses_the_call_every_time(
     gateway.sessions = sessions
 
 
+async def test_a_watcher_may_end_the_session_it_is_told_of(
+    tmp_path: Path, gateway: Gateway, recorder: Recorder
+) -> None:
+    await web(gateway, recorder)
+
+    async def watch(connector: str, contracts: Sequence[Contract]) -> None:
+        await sessions.end(connector=connector)
+
+    before = gateway.sessions
+    sessions = gateway.sessions = Sessions(before._known, watch, logs=tmp_path)
+    with pytest.raises(UpstreamFault, match="was ended") as fault:
+        await gateway.call("web/echo")
+    assert not fault.value.sent
+    await sessions.close()
+    gateway.sessions = before
+
+
 async def test_looking_leaves_no_session_behind(gateway: Gateway, recorder: Recorder) -> None:
     await web(gateway, recorder)
     assert recorder.sessions == set()

@@ -111,6 +111,23 @@ async def test_what_a_failing_server_writes_to_stderr_is_in_its_log(gateway: Gat
     assert log.stat().st_mode & 0o077 == 0
 
 
+async def test_a_log_is_bounded(gateway: Gateway) -> None:
+    await pinned(gateway)
+    await gateway.call("box/shouts")
+    await gateway.sessions.end(connector="box")
+    sizes = {path.name: path.stat().st_size for path in gateway.logs.iterdir()}
+    assert set(sizes) == {"box.log", "box.1.log"}
+    assert max(sizes.values()) <= 1024 * 1024
+
+
+async def test_a_server_that_dies_of_the_probe_is_opened_the_older_way_next(gateway: Gateway) -> None:
+    gateway.declare_stdio("box", "fragile")
+    with pytest.raises(UpstreamFault):
+        await gateway.pin("box")
+    await gateway.pin("box")
+    assert (await gateway.call("box/echo")).upstream.endswith("2025-11-25")
+
+
 @pytest.mark.parametrize("tool", ["garbage", "noise_first"])
 async def test_a_servers_noise_on_stdout_is_not_an_answer(gateway: Gateway, tool: str) -> None:
     await pinned(gateway)
@@ -209,6 +226,18 @@ async def test_ending_the_task_kills_the_server_and_what_it_started(gateway: Gat
     await gateway.sessions.end(task="t1")
     assert not is_running(server)
     await gone(child)
+
+
+async def test_an_ending_goes_on_when_whoever_asked_for_it_is_gone(gateway: Gateway) -> None:
+    await pinned(gateway, "deaf")
+    server = said(await gateway.call("box/pid"))["pid"]
+    ending = asyncio.ensure_future(gateway.sessions.end(task="t1"))
+    await asyncio.sleep(0.05)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    await gateway.sessions.close()
+    assert not is_running(server)
 
 
 async def test_a_crash_takes_along_what_the_server_started(gateway: Gateway) -> None:

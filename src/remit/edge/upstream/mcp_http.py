@@ -116,11 +116,11 @@ class HttpWire:
         await self._tell(notification_bytes(method))
 
     async def close(self) -> None:
-        self._expired = self._ended = True
+        forgotten, self._expired, self._ended = self._expired, True, True
         for until in self._running:
             if not until.expired():
                 until.reschedule(0)
-        if self._session is not None:
+        if self._session is not None and not forgotten:
             headers, self._session = {**self._headers, "Mcp-Session-Id": self._session}, None
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                 async with (
@@ -167,7 +167,8 @@ class HttpWire:
             response.close()
             raise
         if not response.closed:
-            _spawn(_finish(response), self._endings)
+            # Closed whatever becomes of the task: a task cancelled before its first step never runs.
+            _spawn(_finish(response), self._endings).add_done_callback(lambda _: response.close())
         return answer
 
     async def _answer(self, response: ClientResponse, number: int) -> Answer:
@@ -241,10 +242,11 @@ def _broken() -> UpstreamFault:
     return UpstreamFault("the connection to the tool server broke", sent=True)
 
 
-def _spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
+def _spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> asyncio.Task[None]:
     task = asyncio.ensure_future(work)
     among.add(task)
     task.add_done_callback(among.discard)
+    return task
 
 
 async def _finish(response: ClientResponse) -> None:
@@ -253,7 +255,6 @@ async def _finish(response: ClientResponse) -> None:
         async with asyncio.timeout(_FAREWELL_S):
             while await response.content.readany():
                 pass
-    response.close()
 
 
 async def _bounded(response: ClientResponse, most: int) -> bytes:

@@ -69,8 +69,12 @@ class Opener:
         try:
             conversation = await opened(wire, legacy_first=connector in self._legacy)
         except BaseException:
-            self._legacy.discard(connector)
+            # There are servers that die of a question they do not know: the next opening begins the other way.
+            self._remember(connector, legacy=connector not in self._legacy)
             await wire.close()
             raise
-        (self._legacy.discard if conversation.server.revision == MODERN else self._legacy.add)(connector)
+        self._remember(connector, legacy=conversation.server.revision != MODERN)
         return conversation
+
+    def _remember(self, connector: str, *, legacy: bool) -> None:
+        (self._legacy.add if legacy else self._legacy.discard)(connector)

@@ -39,17 +39,21 @@ class Log:
         self._size = os.fstat(self._file).st_size
 
     def write(self, data: bytes) -> None:
-        if self._size + len(data) > _LOG_BYTES_MAX:
-            self.close()
-            self._path.replace(self._path.with_suffix(".1.log"))
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            self._size = 0
         # A full disk costs the log, not the call.
         with contextlib.suppress(OSError):
+            if self._size + len(data) > _LOG_BYTES_MAX:
+                self._begin_anew()
             self._size += os.write(self._file, data[:_LOG_BYTES_MAX])
 
     def close(self) -> None:
         os.close(self._file)
+        self._file = -1
+
+    def _begin_anew(self) -> None:
+        self._path.replace(self._path.with_suffix(".1.log"))
+        fresh = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        os.close(self._file)
+        self._file, self._size = fresh, 0
 
 
 class Process:

@@ -93,7 +93,8 @@ class Session:
     async def end(self) -> None:
         """Close the conversation; calls in flight fail as sent. Never raises."""
         self._ended = True
-        if self._work is not None:
+        # Whoever is told of the contracts may end the session they are of.
+        if self._work is not None and self._work is not asyncio.current_task():
             self._work.cancel()
             await asyncio.wait([self._work])
         await self._drop()

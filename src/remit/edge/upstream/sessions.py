@@ -6,7 +6,7 @@ declared otherwise.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -129,14 +129,17 @@ class Sessions:
             await self._end([key for key, one in self._sessions.items() if not one.in_flight and one.used < oldest])
 
     async def _end(self, keys: Sequence[Key]) -> None:
-        # Taken out first, without waiting in between: no call can enter a session that is ending.
+        # Taken out first, without waiting in between: no call can enter a session that is ending. Whoever asked may be
+        # cancelled; the ending goes on, or servers would be left that nobody knows of.
         ending = [self._sessions.pop(key) for key in keys if key in self._sessions]
-        await asyncio.gather(*(session.end() for session in ending))
+        if ending:
+            await asyncio.shield(asyncio.gather(*(self._later(session.end()) for session in ending)))
 
-    def _later(self, work: Awaitable[None]) -> None:
+    def _later(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _wiring(row: Connector) -> tuple[object, ...]:
