@@ -113,7 +113,7 @@ def test_a_page_has_the_shape_of_all_pages(step: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "text"), [found for page in STEPS.values() for found in examples(page)], ids=lambda text: text[:12]
+    "shape, text", [found for page in STEPS.values() for found in examples(page)], ids=lambda text: text[:12]
 )
 def test_every_example_is_of_the_type_it_says(shape: str, text: str) -> None:
     fields = {field.encode_name: field.required for field in msgspec.structs.fields(SHAPES[shape])}
