@@ -141,6 +141,11 @@ WORK = (
     Requirement(
         "WIRE-STDIO", "upstream processes", "a stdio upstream has a listed environment and dies with its group"
     ),
+    Requirement("CLI-REFERENCE", "command line", "the reference holds every command and exit code, and no other"),
+    Requirement("CLI-START", "command line", "help and questions to a running gateway import nothing heavy"),
+    Requirement("CLI-WHOLE", "command line", "a new home is whole or not there, and nothing is overwritten"),
+    Requirement("CLI-SECRET", "command line", "no secret is in the bridge's arguments, environment or output"),
+    Requirement("DEMO", "demo", "the whole story goes as told, with published servers and client, and leaves nothing"),
     Requirement("BENCH-COUNT", "bench", "every measured call's intent and outcome is in the exported ledger"),
 )
 

@@ -41,6 +41,7 @@ def test_enroll_writes_a_profile_only_its_owner_reads(remit, home, enrolling):
     assert (written["agent"], written["url"], written["trust_domain"]) == ("scout", STATUS["url"], "remit.local")
 
 
+@pytest.mark.holds("CLI-SECRET")
 def test_the_private_half_stays_in_the_profile(remit, home, enrolling):
     ran = remit("agent", "enroll", "scout", "--json")
     private = json.loads((home / "agents" / "scout.json").read_text())["key"]["d"]

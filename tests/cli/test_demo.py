@@ -32,8 +32,8 @@ def processes_about(directory: Path) -> list[str]:
     return found
 
 
+@pytest.mark.holds("DEMO", "WIRE-REAL", "CATALOGUE-PIN", "TAMPER-BYTE", "INV-15")
 @pytest.mark.slow
-@pytest.mark.real
 def test_every_step_goes_as_told_and_nothing_is_left(tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     ran = subprocess.run(RUN, capture_output=True, text=True, timeout=120, env=environment, check=False)
@@ -55,8 +55,8 @@ def test_every_step_goes_as_told_and_nothing_is_left(tmp_path):
     assert processes_about(tmp_path) == []
 
 
+@pytest.mark.holds("DEMO")
 @pytest.mark.slow
-@pytest.mark.real
 def test_interrupted_it_leaves_nothing_either(tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     running = subprocess.Popen(RUN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

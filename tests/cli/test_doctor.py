@@ -26,6 +26,7 @@ def test_a_new_home_is_in_order(remit, made):
     assert "problem" not in set().union(*states.values())
 
 
+@pytest.mark.holds("INV-15")
 def test_same_user_is_said_in_plain_words(remit, made):
     [(state, told)] = findings(remit("doctor", "--json"))["boundary"]
     assert state == "warning"

@@ -29,6 +29,7 @@ def explain(request, remit, recorded, tmp_path):
     return lambda seq, *more: remit("--home", "/nowhere", "policy", "explain", seq, "--bundle", tmp_path / "b", *more)
 
 
+@pytest.mark.holds("LEDGER-EXPLAIN")
 def test_an_allowed_call_names_the_permit(explain):
     shown = explain(ALLOWED).out
     assert "receipt 1: ALLOW, derived again and the same" in shown
@@ -36,6 +37,7 @@ def test_an_allowed_call_names_the_permit(explain):
     assert 'permit (principal, action in Action::"read", resource);' in shown
 
 
+@pytest.mark.holds("LEDGER-EXPLAIN")
 def test_a_denied_call_names_the_forbid_and_what_it_read(explain):
     shown = explain(DENIED).out
     assert "receipt 3: DENY" in shown

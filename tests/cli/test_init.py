@@ -49,6 +49,7 @@ def test_it_offers_the_key_others_verify_with(tmp_path, capsys):
     assert re.search(r'"ledger_key": "remit\.local/remit\+[0-9a-f]{8}\+', capsys.readouterr().out)
 
 
+@pytest.mark.holds("CLI-WHOLE")
 @pytest.mark.parametrize("name", ["remit.yaml", "policy", "keys", "state"])
 @pytest.mark.parametrize("kind", ["file", "directory", "dangling link"])
 def test_nothing_is_overwritten(tmp_path, capsys, name, kind):
@@ -70,6 +71,7 @@ def test_a_directory_with_other_things_keeps_them(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"README", "remit.yaml", "policy", "keys", "state"}
 
 
+@pytest.mark.holds("CLI-WHOLE")
 @pytest.mark.parametrize("at", ["make_key", "checked", "rename of policy"])
 @pytest.mark.parametrize("existed", [True, False])
 def test_a_failure_half_way_leaves_nothing(tmp_path, monkeypatch, capsys, at, existed):

@@ -47,6 +47,7 @@ def test_an_answer_that_is_no_json_is_the_gateway_s_fault(remit, door, answer):
     assert remit("task", "list").code == errors.UpstreamFault.exit_code
 
 
+@pytest.mark.holds("CLI-REFERENCE")
 def test_the_reference_lists_every_exit_code():
     rows = dict(re.findall(r"^\| (\d+) \| ([^|]+) \|", REFERENCE.read_text(), re.MULTILINE))
     expected = {0, 1, INTERRUPTED, 141, *FAULTS.values()}

@@ -25,11 +25,13 @@ HOSTILE = {
 }
 
 
+@pytest.mark.holds("INV-11")
 @pytest.mark.parametrize("text, seen", HOSTILE.values(), ids=HOSTILE)
 def test_unseen_characters_become_readable(text, seen):
     assert visible(text) == seen
 
 
+@pytest.mark.holds("INV-11")
 @given(st.text(st.characters(codec=None)))
 def test_nothing_unprintable_ever_passes(text):
     shown = visible(text)

@@ -24,6 +24,7 @@ def imported_by(*arguments: object) -> tuple[int, set[str]]:
     return code, set(modules)
 
 
+@pytest.mark.holds("CLI-START")
 def test_help_imports_no_command_and_nothing_heavy():
     code, modules = imported_by("--help")
     assert code == 0
@@ -34,6 +35,7 @@ def test_help_imports_no_command_and_nothing_heavy():
     }
 
 
+@pytest.mark.holds("CLI-START")
 @pytest.mark.parametrize(
     "command", ["init", "up", "demo", "doctor", "agent", "tool", "task", "policy", "ledger", "connect"]
 )
@@ -43,6 +45,7 @@ def test_help_of_a_command_imports_nothing_heavy(command):
     assert not modules & HEAVY
 
 
+@pytest.mark.holds("CLI-START")
 def test_a_question_to_a_running_gateway_imports_nothing_heavy(home, door):
     door.answers["GET", "/v1/tasks"] = {"tasks": []}
     code, modules = imported_by("--home", home, "task", "list")

@@ -46,6 +46,7 @@ def test_a_step_token_is_the_only_line_on_standard_output(remit, door):
     assert door.asked[0][2]["token"] is True
 
 
+@pytest.mark.holds("INV-11")
 def test_what_a_requester_wrote_cannot_move_the_cursor(remit, door):
     door.answers["GET", "/v1/tasks/t-1"] = {"task": TASK, "used": {"calls": 2}}
     ran = remit("task", "show", "t-1")

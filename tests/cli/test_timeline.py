@@ -127,6 +127,7 @@ def test_an_outcome_whose_intent_is_elsewhere_is_still_told():
     assert "outcome of receipt 7" in shown
 
 
+@pytest.mark.holds("INV-11")
 def test_hostile_names_stay_on_their_line():
     asked = msgspec.structs.replace(LOG, name="x\n\x1b[2J\u202e", agent="a\rb")
     [shown] = told((Denial(asked=asked, verdict="DENY", reason="r", detail="\u2028"), {}))

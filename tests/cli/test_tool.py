@@ -1,5 +1,7 @@
 """`remit tool` shows what is advertised against what is pinned, and pins only what was shown."""
 
+import pytest
+
 CONTRACTS = {
     "contracts": [
         {"target": "git/git_log", "kind": "tool", "status": "pinned", "tier": "read", "data_classes": ["internal"]},
@@ -26,6 +28,7 @@ def test_list_of_one_connector_asks_for_that_one(remit, door):
     assert remit("tool", "list", "--connector", "git").out == "no contracts were seen yet\n"
 
 
+@pytest.mark.holds("INV-11", "CATALOGUE-PIN")
 def test_a_difference_is_shown_with_the_command_that_accepts_it(remit, door):
     door.answers["GET", "/v1/contracts/diff?target=time"] = DIFF
     shown = remit("tool", "diff", "time").out

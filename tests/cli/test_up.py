@@ -89,6 +89,7 @@ INITIALIZE = {
 }
 
 
+@pytest.mark.holds("WIRE-REAL")
 async def test_the_official_client_works_through_the_bridge_in_both_generations(tmp_path):
     async with gateway(tmp_path) as stage:
         for mode in ("auto", "legacy"):
@@ -118,6 +119,7 @@ async def test_a_task_named_to_the_bridge_is_the_one_worked_under(tmp_path):
         assert token["token"].count(".") == 2
 
 
+@pytest.mark.holds("CLI-SECRET")
 async def test_the_bridge_writes_messages_and_no_secret(tmp_path):
     async with gateway(tmp_path) as stage:
         private = json.loads(stage.home.profile("scout").read_text())["key"]["d"]

@@ -74,8 +74,9 @@ class Parser(argparse.ArgumentParser):
     def command(self, name: str, summary: str, *, fill: Callable[["Parser"], None] | None = None) -> "Parser":
         """A command under this one."""
         if self._subcommands is None:
+            # Naming `prog` spares argparse from making a formatter, which would import shutil and all it imports.
             self._subcommands = self.add_subparsers(
-                title="commands", metavar="COMMAND", required=True, parser_class=Parser
+                title="commands", metavar="COMMAND", required=True, parser_class=Parser, prog=self.prog
             )
         made = self._subcommands.add_parser(name, help=summary, fill=fill, description=_sentence(summary))
         self.commands[name] = made
