@@ -80,8 +80,7 @@ class Contracts:
             puts = tuple(Put(kind="seen", key=key, value=value) for key, value in changes.seen.items())
             # The epoch rises so that no call decided on what was advertised before commits after this.
             write = Write(puts=puts, drafts=drafts, blobs=_blobs(advertised), raise_epoch=True)
-            await self._live.store.write(write)
-            self._live.refresh()
+            await self._live.change(write)
 
     def listed(self, who: Who, connector: str | None) -> tuple[Listed, ...]:
         """Every contract ever seen or pinned, with its standing."""
@@ -119,10 +118,9 @@ class Contracts:
             )
             puts = [Put(kind="pin", key=key, value=value) for key, value in rows.items()]
             puts += [Put(kind="seen", key=key, value=None) for key in gone]
-            written = await self._live.store.write(
+            written = await self._live.change(
                 Write(puts=tuple(puts), drafts=drafts, blobs=_blobs([new for _, new in pairs]))
             )
-            self._live.refresh()
             return Pinned(pinned=tuple(new.target for _, new in pairs), receipt=written.seqs[0])
 
     def _changes(self, connector: str, advertised: Sequence[Contract]) -> Changes:

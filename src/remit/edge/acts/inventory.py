@@ -93,8 +93,7 @@ class Inventory:
             value = msgspec.json.encode({"agent": agent, "jwk": key.jwk, "at": self._now()})
             event = InventoryEvent(event="enrolled", what="agent", name=agent, key=key.kid, actor=who.actor)
             put = Put(kind="agent_key", key=key.kid, value=value, expect=0)
-            written = await self._live.store.write(Write(puts=(put,), drafts=(Draft(body=event),)))
-            self._live.refresh()
+            written = await self._live.change(Write(puts=(put,), drafts=(Draft(body=event),)))
             return Changed(receipt=written.seqs[0], epoch=written.epoch, kid=key.kid)
 
     async def revoke(self, who: Who, given: Revocation) -> Changed:
@@ -128,8 +127,7 @@ class Inventory:
             )
             put = Put(kind="revoked", key=f"{given.what}/{given.name}", value=value)
             write = Write(puts=(put,), drafts=(Draft(body=event),), raise_epoch=True)
-            written = await self._live.store.write(write)
-            self._live.refresh()
+            written = await self._live.change(write)
             return Changed(receipt=written.seqs[0], epoch=written.epoch)
 
     def _known(self, given: Revocation) -> None:

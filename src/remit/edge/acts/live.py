@@ -1,7 +1,7 @@
 """What is in force now: the view of the catalogue and the compiled policies, both whole, both replaced at once.
 
 They are made from `remit.yaml` as read at start and from the store's rows, beside the running ones; a set that does not
-compile replaces nothing. Every act that changes pins, keys, revocations or policies ends with `refresh`.
+compile replaces nothing. Every act that changes pins, keys, revocations or policies does so through `change`.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from msgspec import Struct
 from remit.catalogue import View
 from remit.catalogue.model import Declared
 from remit.commit.facts import Store
+from remit.commit.model import Write, Written
 from remit.policy import Policies, compiled, known, load
 
 NO_POLICY = ""
@@ -66,6 +67,16 @@ class Live:
     def load(self, files: Mapping[str, str]) -> Policies:
         """Policy files compiled against the view in force. Raises `ConfigFault` naming file and line."""
         return load(files, known(self._view))
+
+    async def change(self, write: Write) -> Written:
+        """Put a change to what is in force on record; it is in force, and durable, on return.
+
+        It is taken over in the same breath as it is sequenced: no call reads the epoch after it and the view before it.
+        """
+        written = self.store.enqueue(write)
+        self.refresh()
+        await self.store.write(Write())
+        return written
 
     def refresh(self) -> None:
         """Take over what the store now holds."""

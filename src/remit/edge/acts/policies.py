@@ -68,7 +68,7 @@ class PolicySets:
                 actor=who.actor,
             )
             value = msgspec.json.encode(Applied(digest=checked.digest, text=text))
-            written = await self._live.store.write(
+            written = await self._live.change(
                 Write(
                     puts=(Put(kind="policy", key="current", value=value),),
                     drafts=(Draft(body=event, values={"diff": checked.diff.encode()}),),
@@ -76,7 +76,6 @@ class PolicySets:
                     raise_epoch=True,
                 )
             )
-            self._live.refresh()
             return msgspec.structs.replace(checked, receipt=written.seqs[0])
 
     def _checked(self, given: Files) -> Checked:
