@@ -61,6 +61,7 @@ async def test_below_the_disk_reserve_nothing_passes_and_above_it_again() -> Non
     assert isinstance(said, Refusal)
     assert said.reason in (Reason.COMMIT_DISK, Reason.COMMIT_STORE)
     assert world.server.got == []
+    await world.revoke("agent", "rival")
 
     world.free = 10**12
     world.now += 2000

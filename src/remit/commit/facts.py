@@ -23,7 +23,8 @@ class Store(Protocol):
     *Time.* Receipts carry max(clock, high-water mark); the mark is durable. A clock more than
     `CLOCK_REGRESSION_MS` behind it makes writes with `expect_epoch` raise `Denied(clock.regressed)`.
 
-    *Disk.* Below the reserve, writes raise `Denied(commit.disk)`.
+    *Disk.* Below the reserve, writes of what agents cause (intents, denials, noise) raise `Denied(commit.disk)`; the
+    reserve is for outcomes, revocations and whatever else ends or stops something.
 
     Reads are of the sequenced state, which may be ahead of the durable one by a group commit.
     """

@@ -25,6 +25,7 @@ from remit.edge.store.reads import Ledger
 from remit.errors import StoreFault
 from remit.ledger.checkpoint import Checkpoint, Signer, sign
 from remit.ledger.merkle import root_of
+from remit.ledger.receipt import Denial, Intent, Noise
 from remit.limits import GROUP_COMMIT_MAX
 
 # How long a group of writes nobody waits for stays open for company. It bounds what a crash of the machine can lose
@@ -37,6 +38,9 @@ PACE_S: Final = 0.001
 
 # How often a checkpoint is kept in the history: checking its signature costs an auditor as much as ten receipts.
 MILESTONE_MS: Final = 10_000
+
+# What agents cause. Below the disk reserve it is refused; the reserve is for closing what is open and for stopping.
+_FROM_AGENTS: Final = (Intent, Denial, Noise)
 
 T = TypeVar("T")
 Waiting = tuple[Delta, asyncio.Future[Written] | None]
@@ -127,7 +131,8 @@ class Sequencer(Ledger):
 
     def _sequence(self, write: Write, done: asyncio.Future[Written] | None) -> Delta:
         state, now = self._sound(), self._now()
-        self._disk.check(now)
+        if any(isinstance(draft.body, _FROM_AGENTS) for draft in write.drafts):
+            self._disk.check(now)
         # A crash from here to the group's commit leaves nothing of this write; nobody was told of it yet.
         delta = state.apply(write, now, salts=self._salts)
         with self._wake:
