@@ -237,7 +237,7 @@ async def test_below_the_disk_reserve_nothing_passes_until_there_is_room(world: 
             store.enqueue(Write(drafts=(noise(),)))
         assert len(world.alarms) == 1
         assert world.alarms[0][0] == "disk"
-        await store.write(Write(puts=(Put(kind="revoked", key="agent/a", value=b"{}"),), raise_epoch=True))
+        await store.write(Write(puts=(Put(kind="revoked", key="agent/a", value=b"{}"),)))
         world.free = DISK_RESERVE_BYTES
         world.at += 1000
         await store.write(call("c3"))
