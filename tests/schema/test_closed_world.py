@@ -83,6 +83,8 @@ NEWER: list[tuple[str, dict[str, Any], Any, str | None]] = [
     ("prefixItems", obj(l={"prefixItems": [POINT]}), {"l": [{"z": 1}]}, "`/l/0/z` (not in the schema)"),
     ("if and then", {"if": obj(a={"const": 1}), "then": obj(b=WHOLE), "else": obj(c=WHOLE)}, {"a": 1, "b": 2}, None),
     ("if and else", {"if": obj(a={"const": 1}), "then": obj(b=WHOLE)}, {"a": 2}, "`/a` (not in the schema)"),
+    ("if alone", {"if": obj(a={"const": 1})}, {"a": 1}, None),
+    ("if alone, not so", {"if": obj(a={"const": 1})}, {"a": 2}, "`/a` (not in the schema)"),
     ("dependentSchemas", {**POINT, "dependentSchemas": {"x": obj(z=WHOLE)}}, {"x": 1, "z": 2}, None),
     (
         "dependentSchemas, not met",

@@ -10,7 +10,7 @@ from mcp.client.stdio import stdio_client
 from remit.errors import CallerFault
 from remit.limits import SCHEMAS_COMPILED_MAX
 from remit.reasons import Denied, Reason
-from remit.schema import accepts_more, check_contract, conforming, fits
+from remit.schema import accepts_more, check_contract, conforming
 from remit.schema.compiled import _REMEMBERED, compiled
 from tests.schema.conftest import Refused, called, pinned
 
@@ -40,16 +40,10 @@ async def test_the_git_server_is_closed_and_usable() -> None:
     assert conforming(called({"repo_path": "/r", "files": ["a"]}), pinned(tools["git_add"])).quarantined is None
 
 
-async def test_the_time_server_is_closed_and_its_results_fit() -> None:
-    tools = await advertised("mcp_server_time")
-    now = tools["get_current_time"]
+async def test_the_time_server_is_closed_and_usable() -> None:
+    now = (await advertised("mcp_server_time"))["get_current_time"]
     assert check_contract(pinned(now).contract) == ()
     assert conforming(called({"timezone": "Etc/UTC"}), pinned(now)).quarantined is None
-    result = {"timezone": "Etc/UTC", "datetime": "2026-01-01T00:00:00", "day_of_week": "Thursday", "is_dst": False}
-    assert fits(now["outputSchema"], result | {"added": 1}) == result | {"added": 1}
-    with pytest.raises(Denied, match=r"`/is_dst` \(type: boolean\)") as no:
-        fits(now["outputSchema"], result | {"is_dst": "no"})
-    assert no.value.reason is Reason.RESULT_SCHEMA
 
 
 def test_a_quarantined_tool_is_not_called_whatever_the_arguments() -> None:
@@ -76,6 +70,14 @@ def test_an_output_schema_is_read_when_the_contract_is_pinned() -> None:
     with pytest.raises(CallerFault, match=r"tools\.example"):
         check_contract(pinned(body).contract)
     assert check_contract(pinned(body | {"outputSchema": {"type": "object"}}).contract) == ()
+
+
+def test_an_output_schema_that_could_stall_the_gateway_is_not_pinned() -> None:
+    again = {"properties": {"a": {"$ref": "#"}}}
+    body = {"inputSchema": {"type": "object"}, "outputSchema": {"allOf": [again, again]}}
+    with pytest.raises(CallerFault, match="on every level"):
+        check_contract(pinned(body).contract)
+    assert check_contract(pinned(body | {"outputSchema": again}).contract) == ()
 
 
 def test_a_tool_with_open_places_accepts_more() -> None:
@@ -139,16 +141,10 @@ def test_a_resource_takes_nothing_else() -> None:
         conforming(call, pinned({}, "resource"))
 
 
-def test_a_result_schema_that_is_none_withholds_the_result() -> None:
-    with pytest.raises(Denied) as no:
-        fits({"type": "thing"}, {})
-    assert no.value.reason is Reason.RESULT_SCHEMA
-
-
 def test_two_contracts_never_share_a_compiled_schema(refused: Refused) -> None:
-    """A result schema whose text equals another contract's whole body must not stand in for that contract."""
+    """An output schema whose text equals another contract's whole body must not stand in for that contract."""
     body = {"inputSchema": {"type": "object", "properties": {"a": TEXT}, "required": ["a"]}}
-    assert fits(body, {"anything": True})
+    check_contract(pinned({"inputSchema": {"type": "object"}, "outputSchema": body}).contract)
     with pytest.raises(Denied, match="required"):
         conforming(called({}), pinned(body))
 

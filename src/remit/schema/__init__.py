@@ -5,6 +5,6 @@ says it is open (`additionalProperties`, `unevaluatedProperties`, `patternProper
 there, and every such place is listed when the contract is pinned. Nothing is ever fetched to read a schema.
 """
 
-from remit.schema.check import accepts_more, check_contract, conforming, fits, open_places
+from remit.schema.check import accepts_more, check_contract, conforming, open_places
 
-__all__ = ["accepts_more", "check_contract", "conforming", "fits", "open_places"]
+__all__ = ["accepts_more", "check_contract", "conforming", "open_places"]

@@ -7,6 +7,7 @@ from typing import Any, Final
 from remit.call.model import Call
 from remit.catalogue.model import Contract, Tool
 from remit.errors import CallerFault
+from remit.limits import DEPTH_MAX
 from remit.reasons import Denied, Reason
 from remit.schema.compiled import Compiled, compiled
 
@@ -34,7 +35,7 @@ def check_contract(contract: Contract) -> tuple[str, ...]:
     """The open places of a contract about to be pinned (see `open_places`).
 
     Raises `CallerFault` for one no call could be checked against: no or an invalid schema, a reference to
-    elsewhere, a prompt whose arguments are not a list of uniquely named ones.
+    elsewhere, a prompt whose arguments are not a list of uniquely named ones; or for an output schema that could stall.
     """
     if contract.kind == "prompt":
         _declared(contract)
@@ -42,8 +43,7 @@ def check_contract(contract: Contract) -> tuple[str, ...]:
         return ()
     try:
         ready = _input(contract)
-        if contract.body.get("outputSchema") is not None:
-            compiled(contract.body["outputSchema"])
+        _bounded(contract.body.get("outputSchema"))
     except CallerFault as e:
         raise CallerFault(f"`{contract.target}`: {e.message}", e.advice) from e
     return ready.open
@@ -55,19 +55,6 @@ def open_places(schema: Mapping[str, Any]) -> tuple[str, ...]:
     Example: `{"properties": {"labels": {"type": "object"}}}` is open at `/properties/labels`.
     """
     return compiled(schema).open
-
-
-def fits(schema: Mapping[str, Any], value: Any) -> Any:
-    """The value, if it fits a result schema, which may add members (not a closed world).
-
-    Raises `Denied(result.schema)` naming paths and keywords, also when the schema itself is not one.
-    """
-    try:
-        failures = compiled(schema).failures(value)
-    except CallerFault as e:
-        raise Denied(Reason.RESULT_SCHEMA, e.message) from e
-    _refuse(Reason.RESULT_SCHEMA, failures)
-    return value
 
 
 def _arguments(arguments: dict[str, Any], contract: Contract) -> None:
@@ -93,6 +80,15 @@ def _prompt(arguments: dict[str, Any], contract: Contract) -> None:
 
 def _input(contract: Contract) -> Compiled:
     return compiled(contract.body.get("inputSchema"), f"input of {contract.digest}")
+
+
+def _bounded(output: Any) -> None:
+    """A result is as deep as its server likes, so its schema may not be one whose work doubles with every level."""
+    if output is not None and compiled(output).depth < DEPTH_MAX:
+        raise CallerFault(
+            "the output schema checks the same member again on every level",
+            "results could stall the gateway; ask the owner of the tool server for a simpler one",
+        )
 
 
 def _declared(contract: Contract) -> dict[str, bool]:

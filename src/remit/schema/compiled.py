@@ -86,6 +86,8 @@ def _compile(schema: Any) -> Compiled:
     for part in everything.values():
         if isinstance(part.node, dict):
             part.node.pop(_WORLD, None)
+            if "if" in part.node:  # alone it decides nothing and is not evaluated, yet what it names is named
+                part.node.setdefault("then", True)
             if settles(document, part):
                 part.node[_WORLD] = "settled"
             elif speaks_of_members(document, document.tree(part)):
