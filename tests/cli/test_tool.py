@@ -51,3 +51,9 @@ def test_pin_names_the_digest_that_was_shown(remit, door):
 def test_pinning_without_a_digest_is_wrong_usage(remit, door):
     assert remit("tool", "pin", "time").code == 2
     assert door.asked == []
+
+
+def test_what_is_about_to_be_accepted_is_never_cut(remit, door):
+    long = "+" + "x" * 10_000 + "IMPORTANT"
+    door.answers["GET", "/v1/contracts/diff?target=time"] = {**DIFF, "diff": long}
+    assert long in remit("tool", "diff", "time").out

@@ -14,8 +14,9 @@ def declare(parser: Parser) -> None:
     parser.leaf(
         _run,
         "Check this home: catalogue, keys and their modes, store and ledger, policies, clock, disk, the people's door, "
-        "the executables of stdio tool servers, and what separates agents from the gateway. Nothing is changed. Exits "
-        "with 1 if there is a problem; a warning is none.",
+        "the executables of stdio tool servers, and what separates agents from the gateway. Nothing is changed, "
+        "except that looking without a gateway closes calls a crash left open, as every start does. Exits with 1 if "
+        "there is a problem; a warning is none.",
         examples=("remit doctor", "remit doctor --json"),
     )
 
@@ -28,7 +29,7 @@ def _run(options: Namespace, screen: Screen) -> int:
     lines = []
     for finding in findings:
         sign, style = _SIGNS[finding.state]
-        lines.append(f"{screen.paint(sign, style)} {finding.what:<11} {visible(finding.told, most=2000)}")
+        lines.append(f"{screen.paint(sign, style)} {finding.what:<11} {visible(finding.told, most=None)}")
         if finding.advice:
             lines.append(f"  {'':<11} {visible(finding.advice)}")
     screen.answer({"healthy": healthy, "findings": [finding._asdict() for finding in findings]}, lines)

@@ -78,7 +78,7 @@ def _told(evidence: Evidence, found: Explanation, *, screen: Screen) -> Iterator
 def _policies(title: str, policies: Iterable[Explained]) -> Iterator[str]:
     for policy in policies:
         yield f"{title} {visible(policy.id)} ({policy.effect})"
-        yield from (f"    {visible(line, most=2000)}" for line in policy.text.strip().splitlines())
+        yield from (f"    {visible(line, most=None)}" for line in policy.text.strip().splitlines())
         yield from (f"  {visible(path)} = {visible(json.dumps(value))}" for path, value in policy.facts.items())
         yield ""
 

@@ -21,10 +21,13 @@ _STYLES: Final = {"good": "32", "bad": "31", "wait": "33", "dim": "2", "bold": "
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def visible(text: object, most: int = 500) -> str:
-    r"""`text` on one line with nothing hidden in it: unseen characters as `\u{202e}`, cut after `most` characters."""
+def visible(text: object, most: int | None = 500) -> str:
+    r"""`text` on one line with nothing hidden in it: unseen characters as `\u{202e}`, cut after `most` characters.
+
+    What a person is about to accept is never cut: `most` is None there.
+    """
     shown = str(text)
-    cut = shown if len(shown) <= most else shown[: most - 1] + "…"
+    cut = shown if most is None or len(shown) <= most else shown[: most - 1] + "…"
     if cut.isascii() and cut.isprintable():
         return cut
     return "".join(f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _UNSEEN else c for c in cut)

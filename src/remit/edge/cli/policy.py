@@ -76,7 +76,7 @@ def _apply(options: Namespace, screen: Screen) -> None:
 
 def _show(options: Namespace, screen: Screen) -> None:
     answer = Door(existing(options.home)).get("/v1/policy")
-    text = [visible(line, most=2000) for line in answer["text"].splitlines()]
+    text = [visible(line, most=None) for line in answer["text"].splitlines()]
     screen.answer(answer, (f"// {answer['digest'] or 'no policy is in force: every call is denied'}", *text))
 
 

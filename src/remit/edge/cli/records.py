@@ -58,7 +58,8 @@ async def show(home: Home, screen: Screen, *, task: str | None, follow: bool) ->
                 start = receipt.seq + 1
                 since = receipt.at if since is None else since
                 entries += await record.entries(receipt, timeline)
-                told.append(json.loads(leaf))
+                if screen.json:
+                    told.append(json.loads(leaf))
         if not follow:
             entries = sorted([*entries, *timeline.rest()])
             screen.answer(

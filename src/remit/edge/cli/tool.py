@@ -83,7 +83,7 @@ def _diff(options: Namespace, screen: Screen) -> None:
 
 def _coloured(screen: Screen, line: str) -> str:
     style = {"+": "good", "-": "bad", "@": "dim"}.get(line[:1])
-    shown = visible(line, most=2000)
+    shown = visible(line, most=None)
     return screen.paint(shown, style) if style else shown
 
 
