@@ -35,7 +35,7 @@ def load(files: Mapping[str, str], catalogue: Known) -> Policies:
         raise ConfigFault(
             f"{len(unscoped)} policies have no scope, at most {UNSCOPED_POLICIES_MAX} may",
             "name an agent, action or connector in their scope: these are evaluated for every call",
-            unscoped[UNSCOPED_POLICIES_MAX].where,
+            where=unscoped[UNSCOPED_POLICIES_MAX].where,
         )
     return Policies(found, catalogue, warnings=tuple(_warnings(found, catalogue)))
 

@@ -55,7 +55,9 @@ def policies(files: Mapping[str, str]) -> tuple[Policy, ...]:
             policy = _policy(text, f"{file}:{line}")
             if policy.id in found:
                 raise ConfigFault(
-                    f"policy id `{policy.id}` is taken", f"it stands at {found[policy.id].where} too", policy.where
+                    f"policy id `{policy.id}` is taken",
+                    f"it stands at {found[policy.id].where} too",
+                    where=policy.where,
                 )
             found[policy.id] = policy
     return tuple(found[name] for name in sorted(found))
@@ -82,7 +84,7 @@ def _statements(text: str, file: str) -> Iterator[tuple[str, int]]:
             start = token.end()
     if _BLANK.fullmatch(text, start) is None:
         where = f"{file}:{line + _blank_lines(text, start)}"
-        raise ConfigFault("the last policy does not end", "end every policy with `;`", where)
+        raise ConfigFault("the last policy does not end", "end every policy with `;`", where=where)
 
 
 def _blank_lines(text: str, start: int) -> int:
@@ -96,15 +98,15 @@ def _policy(text: str, where: str) -> Policy:
         parsed = cedarpy.policies_to_pst(text)
         (tree,) = (*parsed.static_policies.values(), *parsed.templates.values())
     except ValueError as e:
-        raise ConfigFault(f"not a Cedar policy: {e}", "see docs.cedarpolicy.com for the grammar", where) from e
+        raise ConfigFault(f"not a Cedar policy: {e}", "see docs.cedarpolicy.com for the grammar", where=where) from e
     if parsed.templates:
-        raise ConfigFault("a policy has a slot", "write the agent or connector instead of `?principal`", where)
+        raise ConfigFault("a policy has a slot", "write the agent or connector instead of `?principal`", where=where)
     name = tree.annotations.get("id", "")
     if not _NAME.match(name):
         raise ConfigFault(
             f"a policy has {f'the id `{name[:80]}`' if name else 'no id'}",
             'give it one like @id("no-writes-at-night"): lower case letters, digits, `.`, `_`, `-`',
-            where,
+            where=where,
         )
     tree = replace(tree, id=name)  # so that the engine's diagnostics speak of our ids
     approval, paths = _approval(tree, where)
@@ -118,13 +120,17 @@ def _approval(tree: pst.Template, where: str) -> tuple[str | None, frozenset[Pat
     rest = tuple(clause for clause in tree.clauses if name is None or clause != form)
     paths = reads(rest)
     if ("context",) in paths:
-        raise ConfigFault(f"`{tree.id}` reads the context as a whole", "name the attribute: `context.task`", where)
+        raise ConfigFault(
+            f"`{tree.id}` reads the context as a whole", "name the attribute: `context.task`", where=where
+        )
     if any(path[:2] == _APPROVALS_PATH for path in paths):
-        raise ConfigFault(f"`{tree.id}` uses `context.approvals` outside of the approval form", _FORM, where)
+        raise ConfigFault(f"`{tree.id}` uses `context.approvals` outside of the approval form", _FORM, where=where)
     if name is None:
         return None, paths
     if tree.effect != "forbid" or len(tree.clauses) - len(rest) != 1 or not _NAME.match(name):
-        raise ConfigFault(f"`{tree.id}` is annotated with @approval but is not of the approval form", _FORM, where)
+        raise ConfigFault(
+            f"`{tree.id}` is annotated with @approval but is not of the approval form", _FORM, where=where
+        )
     return name, paths | {_APPROVALS_PATH}
 
 

@@ -33,7 +33,7 @@ def validate(found: Sequence[Policy], catalogue: Known) -> None:
     policy, error = wrong[0]
     others = sorted({f"`{other.id}` ({other.where})" for other, _ in wrong if other is not policy})
     advice = _advice(error, catalogue) + (f"; also wrong: {', '.join(others)}" if others else "")
-    raise ConfigFault(f"policy `{policy.id}`: {error}", advice, policy.where)
+    raise ConfigFault(f"policy `{policy.id}`: {error}", advice, where=policy.where)
 
 
 def _faults(batch: Sequence[Policy], known: Known) -> Iterator[tuple[Policy, str]]:
