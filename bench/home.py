@@ -1,18 +1,18 @@
 """The home a run governs calls in: made as an operator makes one, over the doors an operator has.
 
 Nothing is switched off for the benchmark: SQLite with FULL durability, arguments and results kept, the starter
-policies, contracts pinned by a person, an agent with a key of its own, a task with a scope and a budget. Only limits are
-raised, so that they are not what is measured: calls per second and in flight of the agent, calls of the task.
+policies, contracts pinned by a person, an agent with a key of its own, a task with a scope and a budget. Only limits
+are raised, so that they are not what is measured: calls per second and in flight of the agent, calls of the task.
 """
 
 import os
 import pwd
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,7 @@ from remit.limits import TASK_CALLS_MAX
 
 AGENT: Final = "clerk"
 CONNECTOR: Final = "orders"
-_SEEN_S: Final = 20.0
+_READY_S: Final = 20.0
 
 _CATALOGUE: Final = Template("""\
 version: 1
@@ -110,6 +110,7 @@ class Desk(NamedTuple):
         log = at / "gateway.log"
         up = command or ("-m", "remit.edge.cli", "--home", at, "up")
         with started(up, cpu=cpus().measured, log=log, ports=[self.port]) as process:
+            _await("the people's door does not open", Door(self.home).runs)
             yield process
 
 
@@ -123,10 +124,10 @@ def made(root: Path, upstream: int) -> Desk:
     desk = Desk(home, port, profile, {})
     with desk.gateway():
         door = Door(home)
-        _await_contracts(door)
+        _await("the gateway does not see the tool server", lambda: len(_listed(door)) > len(tools.names()))
         door.post("/v1/contracts/pin", {"target": CONNECTOR, "digest": _digest(door)})
         door.post(f"/v1/agents/{AGENT}/enroll", {"jwk": profile.public()})
-        listed = door.get("/v1/contracts", connector=CONNECTOR)["contracts"]
+        listed = _listed(door)
     desk.contracts.update({one["name"]: one["pinned"] for one in listed if one["kind"] == "tool"})
     if set(desk.contracts) != set(tools.names()) or not all(desk.contracts.values()):
         raise RuntimeError(f"not every contract is pinned: {msgspec.json.encode(listed)[:600]!r}")
@@ -152,12 +153,17 @@ def _catalogue(port: int, upstream: int) -> str:
     )
 
 
-def _await_contracts(door: Door) -> None:
-    due = time.monotonic() + _SEEN_S
-    while len(door.get("/v1/contracts", connector=CONNECTOR)["contracts"]) <= len(tools.names()):
+def _await(otherwise: str, reached: Callable[[], bool]) -> None:
+    due = time.monotonic() + _READY_S
+    while not reached():
         if time.monotonic() > due:
-            raise RuntimeError("the gateway does not see the tool server")
+            raise RuntimeError(otherwise)
         time.sleep(0.05)
+
+
+def _listed(door: Door) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = door.get("/v1/contracts", connector=CONNECTOR)["contracts"]
+    return found
 
 
 def _digest(door: Door) -> str:

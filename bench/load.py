@@ -1,14 +1,15 @@
 """The load: callers that each hold one connection and send the next call when the last one is answered.
 
-A call is a `tools/call` of the modern revision with arguments nobody used before. Its answer counts only when it is HTTP
-200, carries the call's id, is a result, is no error and holds the call's serial: a refusal stops the run. Latency is from
-the request's write to the whole answer, in nanoseconds.
+A call is a `tools/call` of the modern revision with arguments nobody used before. Its answer counts only when it is
+HTTP 200, carries the call's id, is a result, is no error and holds the call's serial: a refusal stops the run. Latency
+is from the request's write to the whole answer, in nanoseconds.
 """
 
 import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -89,7 +90,7 @@ class Load:
         ends: list[asyncio.Future[None]] = []
         for _ in range(callers):
             end = loop.create_future()
-            await loop.create_connection(lambda end=end: _Caller(self, end), "127.0.0.1", self._place.port)
+            await loop.create_connection(partial(_Caller, self, end), "127.0.0.1", self._place.port)
             ends.append(end)
         await asyncio.sleep(warm_s)
         before, own, began = usage(), time.thread_time(), time.perf_counter()

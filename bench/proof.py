@@ -1,7 +1,7 @@
 """What the ledger says of a run: exported, verified, and held against what was really called and really arrived.
 
-A figure counts only if every call behind it is on record: as many intents as calls were made, each with the digest of
-that very call, each closed by one outcome `completed`, and as many arrivals at the tool server, with the same arguments.
+A figure counts only if every call behind it is on record: as many intents as calls were made, each with the digest
+of that very call, each closed by one outcome `completed`. Arrivals at the tool server are counted in `rounds.py`.
 """
 
 from collections import Counter
@@ -106,4 +106,4 @@ def digest_of(serial: int, claim: Claim, contract: str) -> str:
         canonical=Raw(tools.arguments(serial)),
         meta={},
     )
-    return call_digest(call, claim.task, contract)
+    return call_digest(call, task=claim.task, contract=contract)

@@ -41,11 +41,13 @@ def bar(found: Found) -> Bar:
     least = min(found.settings.concurrencies)
     best = max(found.settings.concurrencies, key=lambda concurrency: cells[READ, concurrency].per_s)
 
-    def added(name: str) -> float:
-        gaps = (getattr(one.cells[READ, least], name) - getattr(one.cells[DIRECT, least], name) for one in found.rounds)
-        return median(gaps)
-
-    return Bar(cells[READ, best].per_s, best, added("p50_us"), added("p99_us"))
+    pairs = [(one.cells[READ, least], one.cells[DIRECT, least]) for one in found.rounds]
+    return Bar(
+        cells[READ, best].per_s,
+        best,
+        added_p50_us=median(governed.p50_us - direct.p50_us for governed, direct in pairs),
+        added_p99_us=median(governed.p99_us - direct.p99_us for governed, direct in pairs),
+    )
 
 
 def written(found: Found) -> str:
@@ -75,11 +77,10 @@ def _head(found: Found) -> list[str]:
         "",
         *_table(("", ""), found.machine.items()),
         "",
-        f"{settings.rounds} rounds; in each, every lane at every concurrency for {settings.measure_s:g} s after "
-        f"{settings.warm_s:g} s of warming up.",
-        "Figures are medians over rounds. The lanes: straight to the tool server; through a pass-through of the same",
-        "HTTP server and client that decides nothing; through Remit, calling a read and a write tool. Every call has",
-        "arguments of its own.",
+        f"Rounds: {settings.rounds}. In each, every lane at every concurrency, {settings.measure_s:g} s measured after",
+        f"{settings.warm_s:g} s of warming up. Figures are medians over rounds.",
+        "The lanes: straight to the tool server; through a pass-through, the same HTTP server and client deciding",
+        "nothing; through Remit, calling a read and a write tool. Every call has arguments of its own.",
     ]
 
 
@@ -157,27 +158,23 @@ def _steps(costs: Costs) -> list[str]:
 
 def _bounds(found: Found) -> list[str]:
     cells, most = middle(found.rounds), max(found.settings.concurrencies)
-    governed, bare = cells[READ, most], cells[BARE, most]
-    steps, company = _steps_us(found.costs), found.costs.durable[-1]
-    thread = 2 * company.thread_us
-    rest = governed.cpu_us - bare.cpu_us - steps - thread
+    governed, bare, mixed = cells[READ, most], cells[BARE, most], found.costs.mixed
     parts = (
         ("HTTP server and client, as in the pass-through", bare.cpu_us),
-        ("the steps above", steps),
-        (f"the writer thread, two receipts, {company.writers} writers at once", thread),
-        ("the rest: MCP on both sides, waking and waiting, what the threads cost each other", rest),
+        ("door, flow and sequencing in the mix: the steps above, each with cold caches", mixed.loop_us),
+        (f"the writer thread, in the mix of {mixed.callers} callers", mixed.thread_us),
+        ("the rest: MCP towards the tool server, timers, more callers", 0.0),
     )
+    rest = governed.cpu_us - sum(us for _, us in parts)
+    rows = [(name, us or rest) for name, us in parts]
     full = governed.busy >= _FULL
-    what = (
-        "The core is what bounds it" if full else "The core is not what bounds it: calls wait, for the disk or the load"
-    )
+    what = "The core bounds it" if full else "The core has time left, calls wait for the disk or the load"
     return [
         "## What bounds it",
         "",
-        f"{what}: at {most} callers it is {governed.busy:.0%} busy, and a governed read takes {governed.cpu_us:,.0f} µs "
-        "of it:",
+        f"{what}: at {most} callers it is {governed.busy:.0%} busy; a governed read takes {governed.cpu_us:,.0f} µs.",
         "",
-        *_table(("", "CPU a call", ""), ((name, f"{us:.0f} µs", f"{us / governed.cpu_us:.0%}") for name, us in parts)),
+        *_table(("", "CPU a call", ""), ((name, f"{us:.0f} µs", f"{us / governed.cpu_us:.0%}") for name, us in rows)),
     ]
 
 
@@ -187,11 +184,10 @@ def _proof(found: Found) -> list[str]:
     return [
         "## Proof",
         "",
-        f"After each round the ledger was exported and verified offline: {receipts:,} receipts in {len(found.rounds)} "
-        f"ledgers, {calls:,} governed",
-        "calls. For each task, the calls made, the calls that arrived with these arguments at the tool server, the",
-        "intents with these calls' digests and the outcomes `completed` are the same number; otherwise there would be no",
-        "results. Warming up is counted too.",
+        f"After each round the ledger was exported and verified offline; {len(found.rounds)} ledgers hold {receipts:,}",
+        f"receipts of {calls:,} governed calls. For each task, the calls made, the calls that arrived with these",
+        "arguments at the tool server, the intents with these calls' digests and the outcomes `completed` are the same",
+        "number; otherwise there would be no results. Warming up is counted too.",
     ]
 
 

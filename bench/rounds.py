@@ -18,7 +18,7 @@ import uvloop
 from msgspec import Struct
 
 from bench import tools
-from bench.home import Desk, made
+from bench.home import Desk, Opened, made
 from bench.load import Load, Place, Window
 from bench.machine import Process, cpus, free_port, started
 from bench.proof import Claim, Proof, Unproven, proven
@@ -62,7 +62,7 @@ class Round(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """The processes of a round, and what numbers its calls. `desk` is absent where nothing is governed."""
+    """The processes of a round, and what numbers its calls."""
 
     desk: Desk
     upstream: int
@@ -72,7 +72,7 @@ class Scene(NamedTuple):
 
 
 def one_round(root: Path, settings: Settings) -> Round:
-    """Every lane at every concurrency. Raises `Wrong`, `Unproven` or `Unverified` where anything is not as it should."""
+    """Every lane at every concurrency. Raises `Wrong`, `Unproven` or `Unverified` where something is wrong."""
     root.mkdir()
     upstream, bare = free_port(), free_port()
     at = cpus()
@@ -93,21 +93,25 @@ def one_round(root: Path, settings: Settings) -> Round:
 
 def _cell(scene: Scene, lane: str, concurrency: int, *, settings: Settings, claims: list[Claim]) -> Cell:
     tool = tools.WRITE if lane == WRITE else tools.READ
-    place, process, headers = Place(scene.upstream, "/mcp"), None, {}
-    if lane == BARE:
-        place, process = Place(scene.bare[0], "/mcp"), scene.bare[1]
-    elif lane in (READ, WRITE):
-        task, headers = scene.desk.open()
-        place, process = Place(scene.desk.port, scene.desk.path), scene.gateway
+    place, process, opened = _way(scene, lane)
     _arrived(scene.upstream)
-    load = Load(place, tool, serials=scene.serials, headers=headers)
+    load = Load(place, tool, serials=scene.serials, headers=opened.headers)
     usage = process.cpu_s if process else lambda: 0.0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         window = runner.run(load.run(concurrency, warm_s=settings.warm_s, measure_s=settings.measure_s, usage=usage))
     _check_arrivals(load, _arrived(scene.upstream))
-    if lane in (READ, WRITE):
-        claims.append(Claim(task, tool, tuple(load.sent)))
+    if opened.task:
+        claims.append(Claim(opened.task, tool, tuple(load.sent)))
     return _cell_of(window)
+
+
+def _way(scene: Scene, lane: str) -> tuple[Place, Process | None, Opened]:
+    """Where a lane's calls go, whose CPU counts, and for a governed one its task."""
+    if lane == DIRECT:
+        return Place(scene.upstream, "/mcp"), None, Opened("", {})
+    if lane == BARE:
+        return Place(scene.bare[0], "/mcp"), scene.bare[1], Opened("", {})
+    return Place(scene.desk.port, scene.desk.path), scene.gateway, scene.desk.open()
 
 
 def middle(rounds: list[Round]) -> dict[tuple[str, int], Cell]:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from statistics import median
 from typing import Any, Final, NamedTuple, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from bench import tools
@@ -24,26 +25,31 @@ from remit.approval import approved
 from remit.call import Ask, call_digest, decode
 from remit.canonical import canonical, digest, parse
 from remit.case import Case
-from remit.catalogue import classify
+from remit.catalogue import Classified, classify
 from remit.catalogue.model import Contract
 from remit.commit import plan, warrant
+from remit.commit.model import Warrant
 from remit.edge.api.door import person
 from remit.edge.limiter import Limiter
-from remit.edge.mcp.backend import DoorSettings
+from remit.edge.mcp.backend import Backend, DoorSettings
 from remit.edge.mcp.door import agents_door
+from remit.edge.mcp.exchange import App, Cancelled
+from remit.edge.mcp.governed import Governed
 from remit.edge.recent import Recent
 from remit.edge.upstream.sessions import Known, Sessions
 from remit.forward import outgoing
+from remit.forward.model import Outgoing, Reply
 from remit.identity import admitted
 from remit.identity.model import Principal
 from remit.identity.resource import site_of
 from remit.records import conclude
 from remit.result import inspect
 from remit.schema import conforming
-from remit.task import TaskSpec, within
+from remit.task import Task, TaskSpec, within
 from remit.world import World
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
 # How many write at once where a group commit is shared.
 _COMPANY: Final = 16
 
@@ -67,12 +73,23 @@ class Durable(Struct, frozen=True, kw_only=True):
     thread_us: float
 
 
+class Mixed(Struct, frozen=True, kw_only=True):
+    """Whole calls through door and flow in one process, no HTTP, the tool server's answer at hand: microseconds of CPU
+    a call, of the event loop's thread and of the writer thread.
+    """
+
+    callers: int
+    loop_us: float
+    thread_us: float
+
+
 class Costs(NamedTuple):
     """Everything about one call. `forwarded_us` is the loop's CPU for one exchange with the tool server."""
 
     steps: tuple[Cost, ...]
     beside: tuple[Cost, ...]
     durable: tuple[Durable, ...]
+    mixed: Mixed
     forwarded_us: float
 
 
@@ -91,6 +108,7 @@ async def measured(desk: Desk, *, rounds: int, batch: int) -> Costs:
         sequencing: list[float] = []
         forwarding: list[float] = []
         durable: list[tuple[Durable, Durable]] = []
+        mixed: list[Mixed] = []
         for _ in range(rounds):
             for stage, found in taken.items():
                 found.append(_timed(stage.act, batch))
@@ -100,6 +118,7 @@ async def measured(desk: Desk, *, rounds: int, batch: int) -> Costs:
             concluding.append(await walk.concluded(intents))
             forwarding.append(await walk.forwarded(batch))
             durable.append((await walk.durable(1, batch), await walk.durable(_COMPANY, batch)))
+            mixed.append(await walk.mixed(_COMPANY, batch))
     return Costs(
         steps=(
             *(Cost(stage.step, stage.what, median(taken[stage])) for stage in steps),
@@ -108,6 +127,7 @@ async def measured(desk: Desk, *, rounds: int, batch: int) -> Costs:
         ),
         beside=tuple(Cost(stage.step, stage.what, median(taken[stage])) for stage in beside),
         durable=tuple(_middle([pair[at] for pair in durable]) for at in (0, 1)),
+        mixed=_middle(mixed),
         forwarded_us=median(forwarding),
     )
 
@@ -122,6 +142,7 @@ async def _walk(desk: Desk) -> AsyncIterator["_Walk"]:
             connector=lambda name: live.view().connector(name),
             pinned_server=lambda name: live.view().servers[name].digest,
             processes=lambda _: 1,
+            epoch=live.store.epoch,
         )
         upstreams = Sessions(known, _unchanged, logs=desk.home.state / "logs")
         world = World(
@@ -154,7 +175,8 @@ class _Walk:
 
     def __init__(self, desk: Desk, world: World, task: str) -> None:
         self.desk, self.world, self.task_id = desk, world, task
-        self.serial = tools.SERIALS[0]
+        self.serials = iter(tools.SERIALS)
+        self.serial = next(self.serials)
         token = desk.token(task)
         self.body, self.headers = request_of(tools.READ, self.serial, {"Authorization": f"Bearer {token}"})
         params = parse(self.body)["params"]
@@ -163,24 +185,27 @@ class _Walk:
     async def prepare(self) -> None:
         """The same steps as `flow.govern`, up to the booking."""
         world, ask = self.world, self.ask
-        case = self.case = Case(ask, world.new_id(), world.now())
+        case = self.case = Case(ask, world.new_id(), received=world.now())
         case.call = decode(ask, case.id)
         case.epoch, case.view = world.store.epoch(), world.view()
         case.principal = await world.authenticator.agent(ask.token, ask.audience)
         case.agent = admitted(case.principal, case.view)
         case.connector = case.view.connector(case.call.connector)
         case.classified = self._classified()
-        case.task = within(await self._found(), case.call, setting=case.setting(await self._found(), world))
+        found = case.found = await self._found()
+        case.task = within(found, case.call, setting=case.setting(found, world))
         case.tool = conforming(case.call, case.view.tool(case.call))
         case.digest = self._digest()
         case.request = case.question(world, world.now())
         case.decision = approved(world.policies().decide(case.request))
         self.booking = case.booking(world)
         written = await world.store.write(plan(self.booking))
-        self.permission = warrant(self.booking, written, case.task.expires_at)
-        self.reply = await world.upstreams.forward(self.permission, case.tool.contract, self._out())
-        self.result = inspect(self.reply, case.tool)
-        assert isinstance(self.result, Released)
+        self.permission = warrant(self.booking, written, expires=case.task.expires_at)
+        reply = await case.once(self._forwarded())
+        assert isinstance(reply, Reply), reply
+        result = inspect(reply, case.tool)
+        assert isinstance(result, Released), result
+        self.reply, self.result = reply, result
 
     def steps(self) -> tuple[_Stage, ...]:
         """What happens between the door and the store, in the flow's order."""
@@ -205,16 +230,9 @@ class _Walk:
     def beside(self) -> tuple[_Stage, ...]:
         """What is part of a step, or around all of them."""
         written, arguments = tools.arguments(self.serial), self.case.call.arguments
-        door = agents_door(
-            _Instant(self.case.principal, self.result, self.case.tool.contract),
-            DoorSettings(
-                public_url=f"http://127.0.0.1:{self.desk.port}",
-                version="0",
-                site=site_of(self.case.view.declared.gateway),
-            ),
-        )
+        door = self._door(_Instant(self.world, self.case.principal, result=self.result))
         return (
-            _Stage("wire", "the agents' door without server and flow", lambda: _ran(self._through(door))),
+            _Stage("wire", "the agents' door without server and flow", lambda: _ran(self._through(door, self.body))),
             _Stage("part of wire", "strict JSON of the request", lambda: parse(self.body)),
             _Stage("part of 1, 4", f"canonical, {len(written)} bytes", lambda: canonical(arguments)),
             _Stage("part of 4", "digest", lambda: digest(written)),
@@ -232,16 +250,14 @@ class _Walk:
         """The loop's CPU for the outcome of each intent."""
         began = time.thread_time_ns()
         for intent in intents:
-            await conclude(
-                self.case, self.booking, intent=intent, reply=self.reply, ended=self.result, world=self.world
-            )
+            await conclude(self.case, self.booking, intent=intent, ended=self.result, world=self.world)
         return (time.thread_time_ns() - began) / len(intents) / 1000
 
     async def forwarded(self, number: int) -> float:
         """The loop's CPU for each exchange with the tool server."""
         began = time.thread_time_ns()
         for _ in range(number):
-            await self.world.upstreams.forward(self.permission, self.case.tool.contract, self._out())
+            await self._forwarded()
         return (time.thread_time_ns() - began) / number / 1000
 
     async def durable(self, writers: int, number: int) -> Durable:
@@ -267,31 +283,58 @@ class _Walk:
             thread_us=(whole - own) / len(waits) / 1000,
         )
 
+    async def mixed(self, callers: int, number: int) -> Mixed:
+        """Whole calls, each with arguments of its own, from the door to the record and back."""
+        at_hand = msgspec.structs.replace(self.world, upstreams=_AtHand(self.reply))
+        door = self._door(Governed(at_hand, dict))
+        each = max(1, number // callers)
+
+        async def call_some() -> None:
+            for _ in range(each):
+                await self._through(door, request_of(tools.READ, next(self.serials), {})[0])
+
+        own, whole = time.thread_time_ns(), time.process_time_ns()
+        await asyncio.gather(*(call_some() for _ in range(callers)))
+        own, whole = time.thread_time_ns() - own, time.process_time_ns() - whole
+        calls = each * callers * 1000
+        return Mixed(callers=callers, loop_us=own / calls, thread_us=(whole - own) / calls)
+
     async def _authenticated(self) -> Principal:
         return await self.world.authenticator.agent(self.ask.token, self.ask.audience)
 
     def _entered(self) -> None:
         admitted(self.case.principal, self.case.view)
-        self.world.admission.enter(AGENT, self.case.agent.limits, self.case.received)
+        self.world.admission.enter(AGENT, self.case.agent.limits, now=self.case.received)
         self.world.admission.leave(AGENT)
 
-    def _classified(self) -> Any:
+    def _classified(self) -> Classified:
         return classify(self.case.connector, self.case.call, classes=self.case.view.declared.data_classes)
 
-    async def _found(self) -> Any:
-        return await self.world.tasks.of(self.case.principal, self.ask, self.case.view)
+    async def _found(self) -> Task | None:
+        return await self.world.tasks.of(self.case.principal, self.ask, view=self.case.view)
 
     def _digest(self) -> str:
-        return call_digest(self.case.call, self.task_id, self.case.tool.contract.digest)
+        return call_digest(self.case.call, task=self.task_id, contract=self.case.tool.contract.digest)
 
-    def _out(self) -> Any:
+    async def _forwarded(self) -> Reply:
+        return await self.world.upstreams.forward(self.permission, self.case.tool.contract, outgoing=self._out())
+
+    def _out(self) -> Outgoing:
         return outgoing(self.case.call, self.case.tool.row)
 
-    async def _through(self, door: Any) -> None:
+    def _door(self, backend: Backend) -> App:
+        site = site_of(self.case.view.declared.gateway)
+        url = f"http://127.0.0.1:{self.desk.port}"
+        return agents_door(backend, DoorSettings(public_url=url, version="0", site=site))
+
+    async def _through(self, door: App, body: bytes) -> None:
         sent: list[Mapping[str, Any]] = []
+        coming = [body]
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": self.body, "more_body": False}
+            if not coming:
+                await asyncio.Event().wait()  # the client stays and says no more
+            return {"type": "http.request", "body": coming.pop(), "more_body": False}
 
         async def send(event: Mapping[str, Any]) -> None:
             sent.append(event)
@@ -306,38 +349,40 @@ class _Walk:
         }
         await door(scope, receive, send)
         assert sent[0]["status"] == 200
-        assert b'"isError":true' not in sent[1]["body"]
+        assert b'"isError":true' not in sent[1]["body"], sent[1]["body"]
 
 
-class _Instant:
-    """A gateway that says yes at once: what is left is the door."""
+class _AtHand:
+    """Upstreams whose answer is there already."""
 
-    def __init__(self, principal: Principal, result: Released, contract: Contract) -> None:
-        self._principal, self._result, self._contract = principal, result, contract
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
+        return self._reply
+
+    async def advertised(self, connector: str) -> Sequence[Contract]:
+        return ()
+
+    async def end(self, **_: object) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+class _Instant(Governed):
+    """A gateway that knows everybody and says yes at once: what is left is the door."""
+
+    def __init__(self, world: World, principal: Principal, *, result: Released) -> None:
+        super().__init__(world, dict)
+        self._principal, self._result = principal, result
 
     async def authenticate(self, token: str | None, audience: str) -> Principal:
         return self._principal
 
-    async def answer(self, ask: Ask, cancelled: object) -> Released:
+    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released:
         return self._result
-
-    async def listed(self, ask: Ask, kind: str) -> tuple[Contract, ...]:
-        return (self._contract,)
-
-    def tool(self, connector: str, name: str) -> Contract:
-        return self._contract
-
-    def instructions(self, connector: str) -> str:
-        return ""
-
-    def sessions_max(self, agent: str) -> int:
-        return 1
-
-    def jwks(self) -> Mapping[str, Any]:
-        return {}
-
-    def noise(self, reason: str) -> None:
-        raise AssertionError(reason)
 
 
 def _ran(work: Coroutine[Any, Any, T]) -> T:
@@ -357,8 +402,5 @@ def _timed(act: Callable[[], object], batch: int) -> float:
     return (time.thread_time_ns() - began) / batch / 1000
 
 
-def _middle(found: list[Durable]) -> Durable:
-    return Durable(
-        **{name: median(getattr(one, name) for one in found) for name in ("waited_us", "loop_us", "thread_us")},
-        writers=found[0].writers,
-    )
+def _middle(found: list[S]) -> S:
+    return type(found[0])(**{name: median(getattr(one, name) for one in found) for name in found[0].__struct_fields__})

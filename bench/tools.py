@@ -17,6 +17,10 @@ _OTHERS: Final = (
     *("list_invoices", "get_shipment", "track_shipment", "list_carriers", "get_product", "search_products"),
     *("create_order", "cancel_order", "refund_order", "create_customer", "update_customer", "send_invoice"),
 )
+_MORE: Final = (
+    "Asks by customer, region and text, at most 100 a call; regions are those of the shop the customer ordered in, not "
+    "of the address it is sent to."
+)
 _REGIONS: Final = ("eu-west", "eu-north", "eu-south", "us-east", "us-west", "apac")
 
 # RFC 8785 by hand: keys sorted, no blanks. The two %d are the serial.
@@ -58,8 +62,7 @@ def _tool(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "title": name.replace("_", " ").capitalize(),
-        "description": f"{verb.capitalize()} {what} of the order desk by customer, region and text. At most 100 a call; "
-        "regions are those of the shop the customer ordered in, not of the address it is sent to.",
+        "description": f"{verb.capitalize()} {what} of the order desk. {_MORE}",
         "inputSchema": _INPUT,
         "outputSchema": _OUTPUT,
         "annotations": {"readOnlyHint": tier(name) == "read", "openWorldHint": False},

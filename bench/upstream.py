@@ -74,11 +74,15 @@ class Desk:
         await send({"type": "http.response.start", "status": 200 if answer else 202, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
+    def remember(self, arguments: bytes) -> None:
+        """Note one call's arguments."""
+        self.seen.append(hashlib.sha256(arguments).digest())
+
     def _answer(self, body: bytes) -> bytes:
         request = _REQUEST.decode(body)
         if request.method == "tools/call":
             arguments = bytes(request.params.arguments)
-            self.seen.append(hashlib.sha256(arguments).digest())
+            self.remember(arguments)
             asked = _ARGUMENTS.decode(arguments)
             result = tools.result(asked.serial, asked.customer)
         elif request.method in _ANSWERS:
