@@ -2,8 +2,10 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from remit import errors
 from remit.edge.cli import INTERRUPTED, main
 from remit.edge.cli.door import Refused
+from remit.edge.cli.home import Home
 from remit.errors import RemitError
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -53,6 +56,30 @@ def test_the_reference_lists_every_exit_code():
     expected = {0, 1, INTERRUPTED, 141, *FAULTS.values()}
     assert set(map(int, rows)) == expected
     assert all(text.strip() for text in rows.values())
+
+
+# What connecting raises → exit code.
+@pytest.mark.parametrize(
+    "fault, code",
+    [(PermissionError(13, "denied"), 3), (TimeoutError("timed out"), 6), (ConnectionResetError(104, "x"), 6)],
+)
+def test_a_door_that_cannot_be_used_says_why(remit, monkeypatch, fault, code):
+    def connected(path):
+        raise fault
+
+    monkeypatch.setattr("remit.edge.cli.socket_http.connected", connected)
+    assert remit("task", "list").code == code
+
+
+def test_a_gateway_that_hangs_up_is_not_waited_for(remit, home):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(Home(home).socket))
+        listening.listen()
+        hanging = threading.Thread(target=lambda: listening.accept()[0].close())
+        hanging.start()
+        ran = remit("task", "list")
+        hanging.join()
+    assert (ran.code, "did not answer" in ran.err) == (6, True)
 
 
 def test_a_bug_is_one_line_and_no_traceback(remit, door, monkeypatch):

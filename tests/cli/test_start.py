@@ -7,6 +7,7 @@ import sys
 import pytest
 
 HEAVY = {"aiohttp", "asyncio", "cedarpy", "cryptography", "joserfc", "jsonschema_rs", "mcp", "msgspec", "pydantic"}
+READS = {"aiohttp", "cedarpy", "jsonschema_rs", "mcp", "starlette", "uvicorn", "yaml"}
 HEAVY |= {"rfc8785", "sqlite3", "starlette", "uvicorn", "yaml"}
 LOOK = """
 import contextlib, io, json, sys
@@ -51,3 +52,10 @@ def test_a_question_to_a_running_gateway_imports_nothing_heavy(home, door):
     code, modules = imported_by("--home", home, "task", "list")
     assert code == 0
     assert not modules & HEAVY
+
+
+@pytest.mark.holds("CLI-START")
+def test_reading_the_record_imports_no_gateway(made):
+    code, modules = imported_by("--home", made, "ledger", "show")
+    assert code == 0
+    assert not modules & READS

@@ -4,9 +4,7 @@ Which of the two it was is not the command's business: paths, bodies and errors 
 code takes the store's lock, so two writers cannot meet. The door's errors come back as the exceptions they were.
 """
 
-import http.client
 import json
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +14,7 @@ from remit import errors
 from remit.edge.cli.home import Home
 from remit.errors import RemitError, UpstreamFault
 
-_TIMEOUT_S: Final = 120
+_ERRORS: Final = 400
 
 
 class Refused(RemitError):
@@ -47,8 +45,10 @@ class Door:
 
     def runs(self) -> bool:
         """Whether a gateway listens at the socket."""
+        from remit.edge.cli.socket_http import connected
+
         try:
-            _connected(self._home.socket).close()
+            connected(self._home.socket).close()
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         return True
@@ -58,8 +58,6 @@ class Door:
             status, answer = _over_socket(self._home.socket, method, path=path, body=body)
         except (FileNotFoundError, ConnectionRefusedError):
             status, answer = _offline(self._home, method, path=path, body=body)
-        except (OSError, http.client.HTTPException) as e:
-            raise UpstreamFault(f"the gateway did not answer: {e}", "`remit doctor` looks at it", sent=True) from e
         return checked(status, answer)
 
 
@@ -68,35 +66,10 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-class _SocketConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = _connected(self._path)
-
-
-def _connected(path: Path) -> socket.socket:
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        made.settimeout(_TIMEOUT_S)
-        made.connect(str(path))
-    except OSError:
-        made.close()
-        raise
-    return made
-
-
 def _over_socket(at: Path, method: str, *, path: str, body: bytes | None) -> tuple[int, bytes]:
-    connection = _SocketConnection(at)
-    try:
-        connection.connect()
-        connection.request(method, path, body, {"content-type": "application/json"} if body is not None else {})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
+    from remit.edge.cli.socket_http import ask
+
+    return ask(at, method, path=path, body=body)
 
 
 def _offline(home: Home, method: str, *, path: str, body: bytes | None) -> tuple[int, bytes]:
@@ -113,7 +86,7 @@ def checked(status: int, answer: bytes) -> Any:
         raise UpstreamFault(
             f"the gateway answered {status} and no JSON", "`remit doctor` looks at it", sent=True
         ) from None
-    if status < http.client.BAD_REQUEST:
+    if status < _ERRORS:
         return value
     told = value.get("error", {}) if isinstance(value, dict) else {}
     raise _fault(told.get("fault", ""), told.get("message", f"status {status}"), told=told)

@@ -37,7 +37,7 @@ class Record:
 
     async def receipts(self, start: int, task: str | None = None) -> AsyncIterator[tuple[Receipt, bytes]]:
         """Durable receipts from `start` on, with their exact bytes."""
-        async for seq, leaf in self.ledger.leaves(start, await self.size(), task):
+        async for seq, leaf in self.ledger.leaves(start, await self.size(), task=task):
             yield decode(seq, leaf), leaf
 
     async def entries(self, receipt: Receipt, timeline: Timeline) -> list[Entry]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
-from remit.catalogue.classify import Touched
 from remit.edge.cli.output import Screen, visible
 from remit.ledger.receipt import (
     Actor,
@@ -51,6 +51,13 @@ class Entry(NamedTuple):
     what: str
     became: str
     more: str = ""
+
+
+class _Touched(Struct):
+    """What is shown of a resource in the value `touched`; the catalogue, which wrote it, is slow to load."""
+
+    data_class: str
+    value: str
 
 
 class Timeline:
@@ -123,7 +130,7 @@ def _touched(values: Mapping[str, bytes]) -> str:
     kept = values.get("touched")
     if kept is None:
         return ""
-    touched = msgspec.json.decode(kept, type=tuple[Touched, ...])
+    touched = msgspec.json.decode(kept, type=tuple[_Touched, ...])
     return "  on " + ", ".join(f"{one.data_class} {one.value}" for one in touched)
 
 
