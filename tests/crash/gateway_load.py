@@ -36,7 +36,6 @@ class Load:
         self._chance = chance
         self.asked: list[Asked] = []
         self.told: list[Asked] = []
-        self.reasons: set[str] = set()
 
     async def run(self, tasks: Mapping[str, str]) -> None:
         """Call under these tasks (id to the agent's token) until the gateway no longer answers."""
@@ -58,7 +57,7 @@ class Load:
         self.asked.append(asked)
         answer = await agent.call(tool, given, token=token)
         if answer.reason:
-            self.reasons.add(answer.reason)
+            assert answer.reason == "commit.budget"
         else:
             assert answer.value == given
             self.told.append(asked)

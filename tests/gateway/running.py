@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -223,7 +224,7 @@ class House:
         self.process: subprocess.Popen[bytes] | None = None
         self._profiles: dict[str, profile.Profile] = {}
         self._exports = 0
-        init.make(self.home)
+        _aside(init.make, self.home)
         rows = {"agents": agent_row("scout") + agent_row("rival"), "gateway": "  boundary: separate-user", "more": ""}
         self.home.catalogue.write_text(
             _CATALOGUE.format(
@@ -329,7 +330,7 @@ class House:
             finally:
                 await ledger.close()
 
-        return _run(read())
+        return _aside(asyncio.run, read())
 
     def record(self, *earlier: bytes) -> Record:
         """The durable ledger as it is now, verified whole against the home's key and checkpoints saved earlier."""
@@ -343,17 +344,15 @@ class House:
             finally:
                 await ledger.close()
 
-        bundle = _run(exported())
+        bundle = _aside(asyncio.run, exported())
         report = verify(bundle, [self.key()], earlier)
         return Record(bundle, report, [decode(seq, leaf) for seq, leaf in enumerate(bundle.leaves)])
 
 
-def _run(work: Any) -> Any:
-    """Run it in a loop of its own, also where a test's loop already runs."""
-    from concurrent.futures import ThreadPoolExecutor
-
+def _aside(work: Callable[..., Any], *given: Any) -> Any:
+    """Do what begins a loop of its own, also where a test's loop already runs."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
+        return thread.submit(work, *given).result()
 
 
 class Answer(NamedTuple):
