@@ -75,7 +75,12 @@ def test_a_gateway_that_hangs_up_is_not_waited_for(remit, home):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(str(Home(home).socket))
         listening.listen()
-        hanging = threading.Thread(target=lambda: listening.accept()[0].close())
+
+        def hang_up() -> None:
+            accepted, _ = listening.accept()
+            accepted.close()
+
+        hanging = threading.Thread(target=hang_up)
         hanging.start()
         ran = remit("task", "list")
         hanging.join()
