@@ -29,7 +29,11 @@ class Gateway:
         self.told: list[tuple[str, Sequence[Contract]]] = []
         self.mark = str(logs)
         self.logs = logs
-        known = Known(connector=self._row, pinned_server=self._pinned_server, processes=lambda agent: processes)
+        known = Known(
+            connector=self._row,
+            pinned_server=self._pinned_server,
+            processes=lambda agent: processes,
+        )
         self.sessions = Sessions(known, self._on_contracts, logs=logs, pace=pace)
 
     def declare(self, name: str, **row: Any) -> None:
@@ -50,7 +54,7 @@ class Gateway:
     async def call(
         self, target: str, arguments: Mapping[str, Any] | None = None, *, who: str = "ada/t1", **options: Any
     ) -> Reply:
-        """One call of `connector/tool`, as flow would forward it, by `agent/task`. Options: kind, timeout_s, meta."""
+        """One call of `connector/tool` by `agent/task`. `options`: kind, timeout_s, meta, intent."""
         connector, _, name = target.partition("/")
         agent, _, task = who.partition("/")
         kind = options.get("kind", "tool")
@@ -62,8 +66,16 @@ class Gateway:
             meta=options.get("meta", {}),
             timeout_s=options.get("timeout_s", 10),
         )
-        warrant = Warrant(call="c", intent=1, digest="d", task=task, agent=agent, connector=connector, expires=0)
-        return await self.sessions.forward(warrant, self.pins[f"{connector}/{kind}/{name}"], outgoing)
+        warrant = Warrant(
+            call="c",
+            intent=options.get("intent", 1),
+            digest="d",
+            task=task,
+            agent=agent,
+            connector=connector,
+            expires=0,
+        )
+        return await self.sessions.forward(warrant, self.pins[f"{connector}/{kind}/{name}"], outgoing=outgoing)
 
     def left_over(self) -> list[int]:
         """The processes still running that this gateway's servers were, or started."""

@@ -71,6 +71,21 @@ async def test_ending_ends_what_was_named_and_nothing_else(
     assert len(recorder.sessions) == (0 if "connector" in what else 1)
 
 
+@pytest.mark.holds("INV-10", "INV-05-END")
+@pytest.mark.parametrize("what", [{"task": "t1"}, {"agent": "ada"}, {"connector": "web"}])
+async def test_a_call_committed_before_the_end_and_arriving_after_it_is_not_sent(
+    gateway: Gateway, recorder: Recorder, what: dict[str, Any]
+) -> None:
+    await web(gateway, recorder)
+    await gateway.sessions.end(**what, before=40)
+    with pytest.raises(UpstreamFault) as fault:
+        await gateway.call("web/echo", intent=39)
+    assert not fault.value.sent
+    assert recorder.calls() == []
+    await gateway.call("web/echo", intent=41)
+    assert len(recorder.calls()) == 1
+
+
 async def test_ending_nothing_in_particular_ends_nothing(gateway: Gateway, recorder: Recorder) -> None:
     await web(gateway, recorder)
     await gateway.call("web/echo")

@@ -18,7 +18,7 @@ class Upstreams(Protocol):
     *Identity.* Nothing of the caller's credential, headers or environment travels.
     """
 
-    async def forward(self, warrant: Warrant, contract: Contract, outgoing: Outgoing) -> Reply:
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
         """Send one call, return the final answer. Raises `UpstreamFault`, `Denied`."""
         ...
 
@@ -26,8 +26,13 @@ class Upstreams(Protocol):
         """What the server says of itself now: tools, prompts, resources, templates and the server's own contract."""
         ...
 
-    async def end(self, *, task: str | None = None, connector: str | None = None, agent: str | None = None) -> None:
-        """Close every session of a task, connector or agent; kill stdio servers with their process group."""
+    async def end(
+        self, *, task: str | None = None, connector: str | None = None, agent: str | None = None, before: int = 0
+    ) -> None:
+        """Close every session of a task, connector or agent; kill stdio servers with their process group.
+
+        With `before`, the seq of the receipt that says why, their calls whose intent is older are no longer sent.
+        """
         ...
 
     async def close(self) -> None:

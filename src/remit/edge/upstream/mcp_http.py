@@ -120,6 +120,8 @@ class HttpWire:
         for until in self._running:
             if not until.expired():
                 until.reschedule(0)
+        while self._running:  # noqa: ASYNC110 - each was just told to stop, and does so in the loop's next turns
+            await asyncio.sleep(0)
         if self._session is not None and not forgotten:
             headers, self._session = {**self._headers, "Mcp-Session-Id": self._session}, None
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):

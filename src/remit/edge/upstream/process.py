@@ -83,7 +83,7 @@ class Process:
         self._child = child = _spawned(command, env)
         self.group = child.pid
         loop = asyncio.get_running_loop()
-        threading.Thread(target=_wait, args=(child.pid, loop, self._exit), daemon=True).start()
+        threading.Thread(target=_wait, args=(child.pid, loop), kwargs={"exited": self._exit}, daemon=True).start()
         stdout, _ = await loop.connect_read_pipe(lambda: _Output(self._heard, self._silent), child.stdout)
         stderr, _ = await loop.connect_read_pipe(lambda: _Output(self._log.write), child.stderr)
         self._outputs = [stdout, stderr]
@@ -171,7 +171,7 @@ def _spawned(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen
     )
 
 
-def _wait(pid: int, loop: asyncio.AbstractEventLoop, exited: Callable[[], None]) -> None:
+def _wait(pid: int, loop: asyncio.AbstractEventLoop, *, exited: Callable[[], None]) -> None:
     """Tell the loop when a child has exited, without reaping it. Runs in a thread of its own."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told

@@ -23,6 +23,8 @@ from remit.limits import CONTRACT_CHECK_S, UPSTREAM_IDLE_S, UPSTREAM_START_S
 from remit.reasons import Denied, Reason
 
 _REAP_S: Final = 15.0
+# How many endings are remembered. A call committed before one arrives within moments of it, or never.
+_ENDED_MAX: Final = 4096
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -63,13 +65,15 @@ class Sessions:
         self._opener = Opener(self._count, logs=logs, seconds=self._pace.start_s)
         self._terms = Terms(open=self._opener.open, tell=on_contracts, check_s=self._pace.check_s)
         self._sessions: dict[Key, Session] = {}
+        self._ended: dict[tuple[str, str], int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.Task[None] | None = None
         self._looks = count(1)
         self._closed = False
 
-    async def forward(self, warrant: Warrant, contract: Contract, outgoing: Outgoing) -> Reply:
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
         """Send one call, return the final answer. Raises `UpstreamFault`, `Denied`."""
+        self._refuse_ended(warrant)
         row = self._known.connector(warrant.connector)
         key = Key(warrant.connector, "", "") if row.stateless else Key(warrant.connector, warrant.agent, warrant.task)
         session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
@@ -84,12 +88,21 @@ class Sessions:
         finally:
             await self._end([key])
 
-    async def end(self, *, task: str | None = None, connector: str | None = None, agent: str | None = None) -> None:
-        """Close every session of a task, connector or agent; calls in flight there fail as sent. All given must fit."""
+    async def end(
+        self, *, task: str | None = None, connector: str | None = None, agent: str | None = None, before: int = 0
+    ) -> None:
+        """Close every session of a task, connector or agent; calls in flight there fail as sent.
+
+        A call committed earlier may be on its way here and would open a session again: with `before`, the seq of the
+        receipt that says why, every call of theirs whose intent is older is refused from now on.
+        """
         asked = {"task": task, "connector": connector, "agent": agent}
-        wanted = {name: value for name, value in asked.items() if value is not None}
-        fits = [key for key in self._sessions if all(getattr(key, name) == value for name, value in wanted.items())]
-        await self._end(fits if wanted else [])
+        named = {(name, value) for name, value in asked.items() if value is not None}
+        for one in named:
+            self._ended[one] = max(before, self._ended.pop(one, 0))
+        for oldest in list(self._ended)[:-_ENDED_MAX]:
+            del self._ended[oldest]
+        await self._end([key for key in self._sessions if not named.isdisjoint(key._asdict().items())])
 
     async def close(self) -> None:
         """Close everything; nothing can be forwarded afterwards."""
@@ -101,6 +114,11 @@ class Sessions:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._opener.close()
+
+    def _refuse_ended(self, warrant: Warrant) -> None:
+        of = (("task", warrant.task), ("connector", warrant.connector), ("agent", warrant.agent))
+        if any(warrant.intent < self._ended.get(one, 0) for one in of):
+            raise UpstreamFault("what the call was made for has ended", sent=False)
 
     def _session(self, key: Key, row: Connector) -> Session:
         if self._closed:
