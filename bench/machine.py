@@ -78,6 +78,9 @@ def started(arguments: Sequence[object], *, cpu: int, log: Path, ports: Sequence
         for port in ports:
             _await(process, port)
         yield process
+    except BaseException:
+        print(f"{log.name}: {process.said()}", file=sys.stderr)
+        raise
     finally:
         popen.terminate()
         try:
