@@ -1,6 +1,8 @@
 """Code, pages and tests of the flow carry the same numbers, names and questions; every reason has one page."""
 
 import ast
+import importlib
+import inspect
 import re
 from collections import Counter
 from pathlib import Path
@@ -135,10 +137,29 @@ def test_the_digest_in_the_page_is_that_of_the_call_in_the_page() -> None:
     named = msgspec.json.decode(written)
     assert bytes(call.canonical) == canonical(call.arguments)
     assert written.encode() == canonical(named)
-    found = call_digest(call, named["task"], named["contract"])
+    found = call_digest(call, task=named["task"], contract=named["contract"])
     assert f"# {found.removeprefix('sha256:')}\n" in page
     assert msgspec.json.decode(dict(examples(STEPS["08-commit"]))["Warrant"], type=Warrant).digest == found
 
 
 def test_the_lifecycle_in_the_page_is_that_of_the_table() -> None:
     assert f"```mermaid\n{diagram()}\n```" in STEPS["03-task"].read_text()
+
+
+NAMED = [
+    (step, path, given)
+    for step, page in STEPS.items()
+    for path, given in re.findall(r"`(remit(?:\.\w+)+)\(([^)`]*)\)", page.read_text())
+]
+
+
+@pytest.mark.parametrize("step, path, given", NAMED, ids=[path for _, path, _ in NAMED])
+def test_a_function_the_page_names_exists_and_takes_what_it_says(step: str, path: str, given: str) -> None:
+    module, _, name = path.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    named = [one.partition(":")[0].strip() for one in given.split(",") if one.strip() not in ("*", "…")]
+    assert set(named) <= set(inspect.signature(function).parameters), step
+
+
+def test_every_page_names_its_function() -> None:
+    assert {step for step, _, _ in NAMED} == set(STEPS)
