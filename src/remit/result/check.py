@@ -38,7 +38,7 @@ def inspect(reply: Reply | Fault, tool: Tool) -> Released | Withheld:
         return _withheld(Reason.RESULT_TOO_LARGE, f"at most {RESULT_BYTES_MAX} bytes are passed on")
     try:
         head = _HEAD.decode(reply.result)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return _withheld(Reason.RESULT_SCHEMA, "it is not an MCP result")
     return _judged(head, reply.result, tool)
 
