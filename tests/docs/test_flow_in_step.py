@@ -1,8 +1,8 @@
 """Code, pages and tests of the flow carry the same numbers, names and questions; every reason has one page."""
 
 import ast
-import importlib
 import inspect
+import pkgutil
 import re
 from collections import Counter
 from pathlib import Path
@@ -155,8 +155,7 @@ NAMED = [
 
 @pytest.mark.parametrize("step, path, given", NAMED, ids=[path for _, path, _ in NAMED])
 def test_a_function_the_page_names_exists_and_takes_what_it_says(step: str, path: str, given: str) -> None:
-    module, _, name = path.rpartition(".")
-    function = getattr(importlib.import_module(module), name)
+    function = pkgutil.resolve_name(path)
     named = [one.partition(":")[0].strip() for one in given.split(",") if one.strip() not in ("*", "…")]
     assert set(named) <= set(inspect.signature(function).parameters), step
 
