@@ -45,7 +45,10 @@ BAD: dict[str, tuple[Reply, Reason]] = {
     "no structured content": (reply(content=[]), Reason.RESULT_SCHEMA),
     "structured content of another shape": (reply(structuredContent={"text": 1}), Reason.RESULT_SCHEMA),
     "structured content that is no object": (reply(structuredContent=[]), Reason.RESULT_SCHEMA),
-    "nested deeper than is read": (Reply(result=msgspec.Raw(b'{"a":' * 5000 + b"1" + b"}" * 5000)), Reason.RESULT_SCHEMA),
+    "nested deeper than is read": (
+        Reply(result=msgspec.Raw(b'{"a":' * 5000 + b"1" + b"}" * 5000)),
+        Reason.RESULT_SCHEMA,
+    ),
     "not an object": (Reply(result=msgspec.Raw(b"[]")), Reason.RESULT_SCHEMA),
     "isError that is no boolean": (reply(isError="no"), Reason.RESULT_SCHEMA),
     "a request for input": (reply(resultType="input_required"), Reason.RESULT_UNSUPPORTED),
