@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import remit
+from remit import limits
 from remit.answer import Released, Withheld
 from remit.call import Ask, Call, call_digest
 from remit.canonical import canonical
@@ -162,3 +163,26 @@ def test_a_function_the_page_names_exists_and_takes_what_it_says(step: str, path
 
 def test_every_page_names_its_function() -> None:
     assert {step for step, _, _ in NAMED} == set(STEPS)
+
+
+MIB = 1024 * 1024
+SAID = {
+    "a body's size": ("01-call.md", f"at most {limits.BODY_BYTES_MAX // MIB} MiB, {limits.DEPTH_MAX} levels"),
+    "the arguments' size": ("01-call.md", f"at most {limits.ARGUMENTS_BYTES_MAX // MIB} MiB"),
+    "a result's size": ("11-result.md", f"at most {limits.RESULT_BYTES_MAX // MIB} MiB"),
+    "starting again": ("README.md", f"at most {limits.RESTARTS_MAX} times (`RESTARTS_MAX`)"),
+    "the disk reserve": ("08-commit.md", f"({limits.DISK_RESERVE_BYTES // MIB} MiB;"),
+    "the disk alarm": ("08-commit.md", f"begin at {limits.DISK_ALARM_BYTES // MIB} MiB"),
+    "the clock": ("08-commit.md", f"more than {limits.CLOCK_REGRESSION_MS // 1000} s behind"),
+    "the time a call may take": ("10-forward.md", f"`timeout_s` ({limits.UPSTREAM_TIMEOUT_S} s)"),
+    "looking at contracts": ("04-schema.md", f"every {limits.CONTRACT_CHECK_S} s"),
+    "asking for an issuer's keys": ("02-identity.md", f"at most once per {limits.JWKS_REFETCH_MIN_S} s"),
+    "denials that repeat": ("door.md", f"within\n{limits.DENIAL_WINDOW_MS // 1000} s"),
+    "the operator's disk alarm": ("../guides/operate.md", f"under {limits.DISK_ALARM_BYTES // MIB} MiB"),
+    "the operator's disk reserve": ("../guides/operate.md", f"under {limits.DISK_RESERVE_BYTES // MIB} MiB"),
+}
+
+
+@pytest.mark.parametrize("page, phrase", SAID.values(), ids=SAID)
+def test_a_bound_in_a_page_is_the_one_in_force(page: str, phrase: str) -> None:
+    assert " ".join(phrase.split()) in " ".join((PAGES / page).read_text().split())
