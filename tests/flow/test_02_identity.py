@@ -147,3 +147,18 @@ async def test_identical_denials_become_one_counted_receipt() -> None:
     counts = [denial.count for denial in await world.bodies(Denial)]
     assert sorted(counts) == [1, 1, 99]
     await world.holds()
+
+
+@pytest.mark.holds("LIMIT-DENIALS", "LIMIT-RATE")
+async def test_beyond_its_rate_an_agent_cannot_vary_its_calls_into_a_receipt_each() -> None:
+    world = await World.made(CATALOGUE.replace("calls_per_second: 1000", "calls_per_second: 3"))
+    task = await world.task()
+
+    for number in range(100):
+        await world.call(task, arguments={"path": f"{number}"})
+    world.now += 10_000
+    await world.recorder.flush()
+
+    denials = await world.bodies(Denial)
+    assert [(denial.reason, denial.count) for denial in denials] == [(Reason.IDENTITY_RATE, n) for n in (1, 96)]
+    await world.holds()

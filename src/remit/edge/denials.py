@@ -11,12 +11,16 @@ from typing import Final
 
 import msgspec
 
+from remit.canonical import digest
 from remit.commit.facts import Store
 from remit.commit.model import Write
 from remit.ledger.receipt import Denial, Draft, Noise
 from remit.limits import DENIAL_WINDOW_MS, NOISE_WINDOW_MS
+from remit.reasons import Reason
 
 _KINDS_MAX: Final = 10_000
+# These are about the agent, whatever it asked: varying the call must not make another receipt of each.
+_OF_THE_AGENT: Final = frozenset({Reason.IDENTITY_RATE, Reason.IDENTITY_IN_FLIGHT})
 
 
 class _Repeats:
@@ -82,7 +86,9 @@ class Recorder:
 def _kind(draft: Draft) -> tuple[str, ...]:
     denial: Denial = draft.body
     asked = denial.asked
-    what = asked.digest or draft.values.get("arguments", b"").decode()
+    if denial.reason in _OF_THE_AGENT:
+        return (asked.agent, asked.principal, denial.reason)
+    what = asked.digest or digest(draft.values.get("arguments", b""))
     where = (asked.method, asked.connector, asked.name)
     return (asked.agent, asked.principal, draft.task or "", *where, what, denial.reason, denial.detail)
 
