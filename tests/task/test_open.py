@@ -304,3 +304,9 @@ def test_a_conjunction_with_the_purposes_constraint_is_renewed():
 def test_a_task_is_renewed_by_those_who_could_have_opened_it(by):
     with pytest.raises(NotPermitted):
         renew(task(), by=by)
+
+
+def test_a_request_cannot_redefine_what_the_purpose_refers_to_by_name():
+    safe = {"properties": {"repo": {"$ref": "#safe"}}, "$defs": {"safe": {"$anchor": "safe", "pattern": "^/work/"}}}
+    with pytest.raises(CallerFault, match="anchor"):
+        ask(under=replace(PURPOSE, arguments={}), arguments={"git/git_log": safe})
