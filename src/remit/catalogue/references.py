@@ -110,7 +110,9 @@ def identities(declared: Declared) -> Faults:
 
 
 def issuers(declared: Declared) -> Faults:
-    """An issuer stands once, and is not the gateway's own."""
+    """An issuer stands once, and is not the gateway's own, which is called `local`."""
+    if "local" in declared.issuers:
+        yield ("issuers", "local"), "`local` is the gateway's own trust domain, choose another name"
     taken: dict[str, str] = {f"spiffe://{declared.trust_domain}": "trust_domain"}
     for name, row in declared.issuers.items():
         if (first := taken.setdefault(row.issuer, name)) is not name:
