@@ -109,7 +109,7 @@ class Template(_Row, frozen=True, kw_only=True):
     """
 
     purpose: str
-    tools: tuple[str, ...] = ()
+    tools: tuple[str, ...] | None = None
     calls: Calls = 1000
     minutes: Minutes = 480
     idle_minutes: Minutes = TEMPLATE_IDLE_S // 60

@@ -78,6 +78,8 @@ def templates(declared: Declared) -> Faults:
         row, at = agent.template, ("agents", name, "template")
         if row is None:
             continue
+        if row.tools == ():
+            yield (*at, "tools"), "`tools` is empty, so nothing could be done"
         yield from _known((*at, "purpose"), row.purpose, known=declared.purposes, where="purposes")
         purpose = declared.purposes.get(row.purpose)
         if purpose is None:
@@ -86,7 +88,7 @@ def templates(declared: Declared) -> Faults:
             yield (*at, "purpose"), f"`{row.purpose}` has no tier `read`, and a default task only reads"
         if agent.environment not in purpose.environments or agent.tenant not in purpose.tenants:
             yield (*at, "purpose"), f"`{row.purpose}` is not for the agent's environment and tenant"
-        for i, tool in enumerate(row.tools):
+        for i, tool in enumerate(row.tools or ()):
             if not any(covers(wide, tool) for wide in purpose.tools):
                 yield (*at, "tools", i), f"`{tool}` is beyond the purpose `{row.purpose}`"
 

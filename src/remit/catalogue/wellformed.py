@@ -111,7 +111,7 @@ def purposes(declared: Declared) -> Faults:
             yield from _pattern(at, key)
             yield from _schema(at, schema)
     for name, agent in declared.agents.items():
-        for i, tool in enumerate(agent.template.tools if agent.template else ()):
+        for i, tool in enumerate((agent.template and agent.template.tools) or ()):
             yield from _pattern(("agents", name, "template", "tools", i), tool)
 
 

@@ -99,7 +99,7 @@ def _spec(name: str, row: Template, *, purpose: Purpose) -> TaskSpec:
     return TaskSpec(
         agent=name,
         purpose=row.purpose,
-        tools=row.tools or None,
+        tools=row.tools,
         tiers=("read",),
         calls=min(row.calls, purpose.calls),
         minutes=min(row.minutes, purpose.minutes),
