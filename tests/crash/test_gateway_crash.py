@@ -55,7 +55,7 @@ class Told:
             canonical=Raw(asked.arguments),
             meta={},
         )
-        return call_digest(call, asked.task, contract)
+        return call_digest(call, task=asked.task, contract=contract)
 
     def spent(self, task: str) -> int:
         """What a task used of its budget."""

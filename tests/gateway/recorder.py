@@ -1,12 +1,13 @@
 """A tool server in a process of its own that writes down what reaches it before it answers. Loopback or stdio.
 
-`recorder.py DIR` serves MCP 2026-07-28 over HTTP and prints its port; `recorder.py DIR stdio` speaks it over stdio. In DIR:
+`recorder.py DIR` serves MCP 2026-07-28 over HTTP and prints its port; `recorder.py DIR stdio` speaks it over stdio. In
+DIR:
 
     seen.jsonl   one line a message: when (CLOCK_MONOTONIC, ns), the method, the tool, all headers, the exact body
     oracle       one line a call: SHA-256 of the exact bytes of its arguments, fsynced before the answer is begun
     environment  the process's environment as JSON
 
-`echo` answers with its arguments, `add` too, `slow` after a while, `leak` with the environment and nothing else.
+Every tool answers with its arguments, `slow` after a while.
 """
 
 import asyncio

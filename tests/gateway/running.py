@@ -13,9 +13,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.request import urlopen
@@ -381,7 +381,7 @@ class Answer(NamedTuple):
 
 
 class Agent:
-    """Speaks to the agents' door on the modern wire. Belongs to the loop it is made in; close its `http`."""
+    """Speaks to the agents' door on the modern wire."""
 
     def __init__(self, house: House, http: aiohttp.ClientSession) -> None:
         self._house = house
@@ -390,9 +390,7 @@ class Agent:
     async def call(self, tool: str, arguments: Any = None, **options: Any) -> Answer:
         return await self.ask("tools/call", {"name": tool, "arguments": arguments or {}}, **options)
 
-    async def ask(
-        self, method: str, params: Mapping[str, Any] | None = None, *, token: str, **options: Any
-    ) -> Answer:
+    async def ask(self, method: str, params: Mapping[str, Any] | None = None, *, token: str, **options: Any) -> Answer:
         """One request. `connector` None is the endpoint of all; `headers` go along; `meta` is added to `_meta`."""
         connector = options.get("connector", "desk")
         meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
@@ -412,22 +410,12 @@ class Agent:
             return Answer(response.status, response.headers, json.loads(body) if body else None)
 
 
-def talking(house: House) -> Any:
-    """`async with talking(house) as agent`."""
-    return _Talking(house)
-
-
-class _Talking:
-    def __init__(self, house: House) -> None:
-        self._house = house
-
-    async def __aenter__(self) -> Agent:
-        connections = aiohttp.TCPConnector(limit=0)
-        self._http = aiohttp.ClientSession(connector=connections, timeout=aiohttp.ClientTimeout(total=PATIENCE_S))
-        return Agent(self._house, self._http)
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.close()
+@asynccontextmanager
+async def talking(house: House) -> AsyncIterator[Agent]:
+    """Somebody who speaks to this house's agents' door; as many requests at once as are made."""
+    connections, patience = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=PATIENCE_S)
+    async with aiohttp.ClientSession(connector=connections, timeout=patience) as http:
+        yield Agent(house, http)
 
 
 @contextmanager

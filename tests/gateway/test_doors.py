@@ -66,7 +66,8 @@ services:
 async def test_each_credential_opens_its_own_door_and_no_other(outside: Outside) -> None:
     house = outside.house
     service = {"Authorization": f"Bearer {outside.issued(SERVICE)}"}
-    status, opened = await outside.knock("POST", "/v1/tasks", body={"agent": "scout", "purpose": "look"}, **service)
+    asked = {"agent": "scout", "purpose": "look", "requester": "ada@house.test"}
+    status, opened = await outside.knock("POST", "/v1/tasks", body=asked, **service)
     assert status == 200
     agent_token = house.token(task=opened["task"]["id"])
     async with talking(house) as agent:

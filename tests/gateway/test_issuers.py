@@ -1,4 +1,4 @@
-"""Agents of other issuers at the real door: their keys rotate, their tokens are flooded, and nobody restarts anything."""
+"""Agents of other issuers at the real door: their keys rotate, forged tokens flood it, and nobody restarts anything."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from remit.limits import JWKS_REFETCH_MIN_S, JWKS_REFRESH_S
-from tests.gateway.running import House, agent_row, a_house, talking
+from tests.gateway.running import House, a_house, agent_row, talking
 from tests.identity.conftest import IssuerProcess, issuer
 from tests.identity.forge import Pair, pair
 

@@ -63,7 +63,7 @@ class Traffic:
 
 async def _until(what: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not what():
+        while not what():  # noqa: ASYNC110 - another process decides when
             await asyncio.sleep(0.005)
 
 
