@@ -156,10 +156,10 @@ class ToolServer:
         self._world = world
         self.got: list[tuple[Warrant, Outgoing]] = []
         self.arrived = asyncio.Semaphore(0)
-        self.ended: list[str] = []
+        self.ended: list[tuple[str, int]] = []
         self.answers: Callable[[Outgoing], Awaitable[Reply]] = self._done
 
-    async def forward(self, warrant: Warrant, contract: Contract, outgoing: Outgoing) -> Reply:
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
         await self._has_durable_intent(warrant, contract, outgoing)
         self.got.append((warrant, outgoing))
         self.arrived.release()
@@ -168,8 +168,10 @@ class ToolServer:
     async def advertised(self, connector: str) -> Sequence[Contract]:
         return advertised()[connector]
 
-    async def end(self, *, task: str | None = None, connector: str | None = None, agent: str | None = None) -> None:
-        self.ended.append(task or connector or agent or "")
+    async def end(
+        self, *, task: str | None = None, connector: str | None = None, agent: str | None = None, before: int = 0
+    ) -> None:
+        self.ended.append((task or connector or agent or "", before))
 
     async def close(self) -> None:
         pass
@@ -192,7 +194,7 @@ class ToolServer:
             canonical=outgoing.arguments,
             meta={},
         )
-        assert intent.asked.digest == call_digest(sent, warrant.task, contract.digest) == warrant.digest
+        assert intent.asked.digest == call_digest(sent, task=warrant.task, contract=contract.digest) == warrant.digest
 
 
 def reply(**result: Any) -> Reply:
@@ -232,18 +234,18 @@ class World:
         self.store = await open_memory(
             signer=self.signer, now=lambda: self.now, salts=self._salt, memory=self.memory, free=lambda: self.free
         )
-        self.live = Live(self.store, load(catalogue, "remit.yaml"), digest(catalogue.encode()))
+        self.live = Live(self.store, load(catalogue, "remit.yaml"), digest=digest(catalogue.encode()))
         self.server = ToolServer(self)
         self.contracts = Contracts(self.live)
         self.tasks = Tasks(self.live, self.server, now=self._clock, new_id=self._id)
-        self.inventory = Inventory(self.live, self.server, self._clock)
+        self.inventory = Inventory(self.live, self.server, now=self._clock)
         self.policies = PolicySets(self.live)
         self.recorder = Recorder(self.store, self._clock)
         self.limiter = Limiter()
         standing = Standing(view=self.live.view, epoch=self.store.epoch, now_ms=self._clock)
         self.ports = Ports(
             store=self.store,
-            authenticator=TokenAuthenticator(standing, KeyDirectory(_no_network, self._clock), {}),
+            authenticator=TokenAuthenticator(standing, KeyDirectory(_no_network, self._clock), token_keys={}),
             upstreams=self.server,
             admission=self.limiter,
             tasks=self.tasks,
@@ -263,7 +265,7 @@ class World:
 
     async def enroll(self, agent: str) -> None:
         self.keys[agent] = make_key(Path(self._directory.name) / f"{agent}-{self._id()}")
-        await self.inventory.enroll(self.who(), agent, dict(self.keys[agent].public.jwk))
+        await self.inventory.enroll(self.who(), agent, jwk=dict(self.keys[agent].public.jwk))
 
     async def pin(self, target: str) -> None:
         shown = self.contracts.difference(self.who(), target)
@@ -286,7 +288,7 @@ class World:
         return await self.tasks.open(self.who(by), TaskSpec(agent=agent, purpose=purpose, **spec))
 
     async def move(self, task: Task, move: Move, by: str = "ada") -> Task:
-        return await self.tasks.move(self.who(by), task.id, move, Given())
+        return await self.tasks.move(self.who(by), task.id, move=move, given=Given())
 
     async def revoke(self, what: Any, name: str) -> None:
         await self.inventory.revoke(self.who(), Revocation(what=what, name=name, reason="a test"))
@@ -329,10 +331,10 @@ class World:
         return failing
 
     def case(self, ask: Ask) -> Case:
-        return Case(ask, self._id(), self.now)
+        return Case(ask, self._id(), received=self.now)
 
     async def listed(self, task: Task | None, kind: ContractKind = "tool", **more: Any) -> tuple[str, ...] | Refusal:
-        found = await list_reach(self.case(self.ask(task, **more)), kind, self.ports)
+        found = await list_reach(self.case(self.ask(task, **more)), kind, world=self.ports)
         return found if isinstance(found, Refusal) else tuple(contract.target for contract in found)
 
     async def receipts(self) -> list[Receipt]:

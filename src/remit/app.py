@@ -5,6 +5,7 @@ is told to stop; `offline` is the people's door alone, in the caller's process. 
 """
 
 import asyncio
+import os
 import secrets
 import signal
 import time
@@ -26,7 +27,8 @@ from remit.edge.acts.ledger import Records
 from remit.edge.acts.live import Live
 from remit.edge.acts.policies import PolicySets
 from remit.edge.acts.tasks import Tasks
-from remit.edge.api.door import Doorkeeper, people_door
+from remit.edge.acts.watch import WatchedPolicies
+from remit.edge.api.door import Doorkeeper, people_door, person
 from remit.edge.api.routes import Acts, routes
 from remit.edge.cli.home import Home
 from remit.edge.denials import Recorder
@@ -54,6 +56,7 @@ from remit.world import World
 
 _FLUSH_S: Final = 1.0
 _EXPIRE_S: Final = 5.0
+_WATCH_S: Final = 0.5
 
 
 def now_ms() -> int:
@@ -87,7 +90,7 @@ class Alarms:
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
-    """A gateway put together: what is in force, what may be done, and the two doors as ASGI applications."""
+    """A gateway put together: what is in force, what may be done, a call's ports, the doors as ASGI applications."""
 
     home: Home
     url: str
@@ -96,6 +99,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     acts: Acts
     keeper: Keeper
     recorder: Recorder
+    world: World
     agents: Any
     people: Any
     closing: tuple[Callable[[], Awaitable[None]], ...]
@@ -108,7 +112,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_gateway(root: Path) -> AsyncIterator[Gateway]:
+async def open_gateway(root: Path, *, via: str = "socket") -> AsyncIterator[Gateway]:
     """A gateway over the home at `root`, holding its store's lock; closed on exit. Raises `ConfigFault`, `StoreFault`.
 
     Calls that a crash cut off between intent and outcome are closed as unknown before anything else happens.
@@ -126,7 +130,7 @@ async def open_gateway(root: Path) -> AsyncIterator[Gateway]:
     )
     try:
         await recover(store, store.open_intents())
-        gateway = _assembled(home, text, store=store, token_key=token_key)
+        gateway = _assembled(home, text, store=store, token_key=token_key, via=via)
         alarms.heard_by(gateway.keeper.alarm)
         try:
             yield gateway
@@ -138,19 +142,28 @@ async def open_gateway(root: Path) -> AsyncIterator[Gateway]:
 
 
 async def run(root: Path, *, ready: Callable[[Gateway], None], develop: bool = False) -> None:
-    """Serve both doors until SIGTERM or SIGINT. `ready` is called once both accept connections."""
+    """Serve both doors until SIGTERM or SIGINT. `ready` is called once both accept connections.
+
+    `develop` applies policy files as they change, as the person who runs this process.
+    """
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with serving(root) as gateway:
+        routine = Routine()
+        if develop:
+            who = person(gateway.live.view(), os.getuid())
+            watched = WatchedPolicies(gateway.acts.policies, who, directory=gateway.home.policy)
+            routine.every(_WATCH_S, watched.apply_changes)
         ready(gateway)
         await stop.wait()
+        await routine.stop()
 
 
 @asynccontextmanager
 async def offline(root: Path) -> AsyncIterator[Any]:
     """The people's door as an ASGI application, in this process, holding the store's lock meanwhile."""
-    async with open_gateway(root) as gateway:
+    async with open_gateway(root, via="offline") as gateway:
         yield gateway.people
 
 
@@ -184,9 +197,9 @@ async def _doors(gateway: Gateway) -> list[Serving]:
     return opened
 
 
-def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey) -> Gateway:
+def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey, via: str) -> Gateway:
     declared = load(text, str(home.catalogue))
-    live = Live(store, declared, digest(text.encode()))
+    live = Live(store, declared, digest=digest(text.encode()))
     url = _url(declared.gateway)
     contracts = Contracts(live)
     upstreams = Sessions(_known(live), contracts.observe, logs=home.state / "logs")
@@ -196,7 +209,7 @@ def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey) 
     authenticator = TokenAuthenticator(
         Standing(view=live.view, epoch=store.epoch, now_ms=now_ms),
         KeyDirectory(fetcher, now_ms),
-        {token_key.public.kid: token_key.public},
+        token_keys={token_key.public.kid: token_key.public},
     )
     recorder = Recorder(store, now_ms)
     world = World(
@@ -216,13 +229,14 @@ def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey) 
     acts = Acts(
         tasks=tasks,
         contracts=contracts,
-        inventory=Inventory(live, upstreams, now_ms),
+        inventory=Inventory(live, upstreams, now=now_ms),
         policies=PolicySets(live),
         records=Records(store),
         authenticator=authenticator,
         keeper=keeper,
         step_token=domain.step_token,
     )
+    doorkeeper = Doorkeeper(view=live.view, authenticator=authenticator, audience=f"{url}/v1", via=via)
     settings = DoorSettings(
         public_url=url,
         version=__version__,
@@ -237,8 +251,9 @@ def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey) 
         acts=acts,
         keeper=keeper,
         recorder=recorder,
+        world=world,
         agents=agents_door(Governed(world, domain.jwks), settings),
-        people=people_door(routes(acts), Doorkeeper(view=live.view, authenticator=authenticator, audience=f"{url}/v1")),
+        people=people_door(routes(acts), doorkeeper),
         closing=(upstreams.close, fetcher.close, recorder.close),
     )
 

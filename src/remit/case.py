@@ -36,7 +36,7 @@ _WHY: Final = {
 
 
 class Case:
-    """One call on its way through the steps. `id` is the call's; `received` is epoch ms."""
+    """One call on its way through the steps. `id` is the call's; `received` is epoch ms; `upstream` is who answered."""
 
     call: Call
     epoch: int
@@ -53,10 +53,11 @@ class Case:
     request: Request
     decision: Decision
 
-    def __init__(self, ask: Ask, call_id: str, received: int) -> None:
+    def __init__(self, ask: Ask, call_id: str, *, received: int) -> None:
         self.ask = ask
         self.id = call_id
         self.received = received
+        self.upstream = ""
         self._admitted = ""
         self._cancelled = False
         self._attempt: asyncio.Future[Reply] | None = None
@@ -68,7 +69,7 @@ class Case:
     def enter(self, world: World) -> None:
         """Count the call in, once however often it starts again."""
         if not self._admitted:
-            world.admission.enter(self.principal.name, self.agent.limits, world.now())
+            world.admission.enter(self.principal.name, self.agent.limits, now=world.now())
             self._admitted = self.principal.name
 
     def leave(self, world: World) -> None:
@@ -88,7 +89,9 @@ class Case:
         if self._cancelled:
             self._attempt.cancel()
         try:
-            return await self._attempt
+            reply = await self._attempt
+            self.upstream = reply.upstream
+            return reply
         except asyncio.CancelledError:
             return Fault(ending="cancelled_unknown", reason=Reason.CANCELLED, detail="the client went away")
         except Denied as no:

@@ -41,7 +41,7 @@ class ConfigFault(RemitError):
 
     exit_code = 4
 
-    def __init__(self, message: str, advice: str = "", where: str = "") -> None:
+    def __init__(self, message: str, advice: str = "", *, where: str = "") -> None:
         super().__init__(f"{where}: {message}" if where else message, advice)
         self.where = where
 

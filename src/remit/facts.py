@@ -33,7 +33,7 @@ def of_connector(connector: Connector) -> ConnectorFacts:
     return ConnectorFacts(owner=connector.owner, environment=connector.environment, tenant=connector.tenant)
 
 
-def of_task(task: Task, past: History, now: int) -> TaskFacts:
+def of_task(task: Task, past: History, *, now: int) -> TaskFacts:
     """`context.task`. `now` is epoch ms; whole seconds since the opening, never negative."""
     return TaskFacts(
         purpose=task.purpose,
@@ -75,7 +75,7 @@ def context(around: Circumstances, now: int) -> Facts:
     """`context` without the arguments; `now` is epoch ms."""
     classified = around.classified
     return Facts(
-        task=of_task(around.task, around.past, now),
+        task=of_task(around.task, around.past, now=now),
         history=of_history(around.past),
         tool=ToolFacts(tier=classified.tier, data_classes=classified.data_classes, open_schema=around.open_schema),
         time=TimeFacts.at(now),

@@ -46,12 +46,12 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     # 3 task: for what purpose, and is that still open?
     connector = case.connector = case.view.connector(call.connector)
     case.classified = classify(connector, call, classes=case.view.declared.data_classes)
-    found = case.found = await world.tasks.of(case.principal, case.ask, case.view)
+    found = case.found = await world.tasks.of(case.principal, case.ask, view=case.view)
     task = case.task = within(found, call, setting=case.setting(found, world))
 
     # 4 schema: is it a well-formed call of the contract we pinned?
     tool = case.tool = conforming(call, case.view.tool(call))
-    case.digest = call_digest(call, task.id, tool.contract.digest)
+    case.digest = call_digest(call, task=task.id, contract=tool.contract.digest)
 
     # 6 policy: may this agent, for this task, do this, now?
     case.request = case.question(world, world.now())
@@ -62,16 +62,16 @@ async def govern(case: Case, world: World) -> Released | Refusal:
 
     # 8 commit: may it be written down, and is there still enough?
     booking = case.booking(world)
-    permission = warrant(booking, await world.store.write(plan(booking)), task.expires_at)
+    permission = warrant(booking, await world.store.write(plan(booking)), expires=task.expires_at)
 
     # 10 forward: what exactly goes out?
-    reply = await case.once(world.upstreams.forward(permission, tool.contract, outgoing(call, tool.row)))
+    reply = await case.once(world.upstreams.forward(permission, tool.contract, outgoing=outgoing(call, tool.row)))
 
     # 11 result: what may come back?
     result = inspect(reply, tool)
 
     # 12 outcome: what really happened?
-    return await conclude(case, booking, intent=permission.intent, reply=reply, ended=result, world=world)
+    return await conclude(case, booking, intent=permission.intent, ended=result, world=world)
 
 
 async def answer(case: Case, world: World) -> Released | Refusal:
@@ -79,11 +79,11 @@ async def answer(case: Case, world: World) -> Released | Refusal:
     try:
         return await _govern_again(case, world)
     except Denied as no:
-        return await deny(case, no, world)
+        return await deny(case, no, world=world)
     except StoreFault:
-        return await deny(case, Denied(Reason.COMMIT_STORE), world)
+        return await deny(case, Denied(Reason.COMMIT_STORE), world=world)
     except RemitError as e:
-        return await deny(case, Denied(Reason.GATEWAY_FAULT, e.message), world)
+        return await deny(case, Denied(Reason.GATEWAY_FAULT, e.message), world=world)
     finally:
         case.leave(world)
 

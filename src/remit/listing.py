@@ -16,7 +16,7 @@ from remit.task.model import State, Task
 from remit.world import World
 
 
-async def listed(case: Case, kind: ContractKind, world: World) -> tuple[Contract, ...] | Refusal:
+async def listed(case: Case, kind: ContractKind, *, world: World) -> tuple[Contract, ...] | Refusal:
     """The contracts of one kind the caller could use, by connector and name; of `case.ask.connector`, or of all."""
     try:
         task = await _task(case, world)
@@ -35,7 +35,7 @@ async def _task(case: Case, world: World) -> Task:
     case.principal = await world.authenticator.agent(case.ask.token, case.ask.audience)
     case.agent = admitted(case.principal, case.view)
     case.enter(world)
-    task = await world.tasks.of(case.principal, case.ask, case.view)
+    task = await world.tasks.of(case.principal, case.ask, view=case.view)
     if task is None:
         raise Denied(Reason.TASK_MISSING)
     if task.agent != case.principal.name or task.scope.tenant != case.agent.tenant:

@@ -9,19 +9,25 @@ from remit.case import Case
 from remit.commit import returned
 from remit.commit.model import Booking, Write
 from remit.errors import RemitError
-from remit.forward.model import Fault, Reply
 from remit.ledger.receipt import Denial, Draft
 from remit.outcome import outcome, outcome_draft, refused
 from remit.reasons import Denied, Reason
 from remit.world import World
 
 
-async def deny(case: Case, no: Denied, world: World) -> Refusal:
+async def deny(case: Case, no: Denied, *, world: World) -> Refusal:
     """Record a no and say it. Without a proven identity it is only counted; what cannot be recorded is a no as well."""
     if not await _identified(case, world):
         world.denials.noise(no.reason)
         return refused(no, "")
-    body = Denial(asked=case.asked(), verdict=no.verdict, reason=no.reason, detail=no.detail, approvals=no.approvals)
+    body = Denial(
+        asked=case.asked(),
+        verdict=no.verdict,
+        reason=no.reason,
+        detail=no.detail,
+        approvals=no.approvals,
+        errors=case.decision.errors if case.has("decision") else (),
+    )
     try:
         receipt = world.denials.record(_draft(body, case))
     except (RemitError, Denied):
@@ -30,15 +36,14 @@ async def deny(case: Case, no: Denied, world: World) -> Refusal:
 
 
 async def conclude(
-    case: Case, booking: Booking, *, intent: int, reply: Reply | Fault, ended: Released | Withheld, world: World
+    case: Case, booking: Booking, *, intent: int, ended: Released | Withheld, world: World
 ) -> Released | Refusal:
     """Record the outcome and release the result, or withhold it when the outcome cannot be recorded.
 
     Durable before the release for `write` and `privileged`; for `read` sequenced, and durable with the next group
     commit: a crash in between reads «outcome unknown». The budget is given back only for a call certainly not sent.
     """
-    upstream = reply.upstream if isinstance(reply, Reply) else ""
-    body = outcome(case.id, intent, ended, duration_ms=world.now() - case.received, upstream=upstream)
+    body = outcome(case.id, intent, ended=ended, duration_ms=world.now() - case.received, upstream=case.upstream)
     result = bytes(ended.result) if isinstance(ended, Released) else None
     draft = outcome_draft(body, task=booking.task, result=result, keep=case.keeps("result"))
     world.tasks.used(case.task)

@@ -23,7 +23,7 @@ from remit.task.model import Task
 class Tasks(Protocol):
     """Finds the task a call is made under."""
 
-    async def of(self, principal: Principal, ask: Ask, view: View) -> Task | None:
+    async def of(self, principal: Principal, ask: Ask, *, view: View) -> Task | None:
         """The task the token or the header names; without one, the agent's default task for this client, opened now if
         its catalogue row has a template. None if there is none. Raises `Denied(task.conflict)` when token and header
         name different ones, `Denied(task.limit)` when the agent has too many open.
@@ -42,7 +42,7 @@ class Tasks(Protocol):
 class Admission(Protocol):
     """Bounds what one valid agent may ask at once."""
 
-    def enter(self, agent: str, limits: AgentLimits, now: int) -> None:
+    def enter(self, agent: str, limits: AgentLimits, *, now: int) -> None:
         """Count one call in, or raise `Denied(identity.rate)` or `Denied(identity.in_flight)`."""
         ...
 

@@ -114,7 +114,8 @@ async def test_a_task_that_is_not_open_passes_nothing_and_its_sessions_end(move:
 
     assert isinstance(said, Refusal)
     assert said.reason is Reason.TASK_NOT_OPEN
-    assert world.server.ended == [task.id]
+    [moved] = [receipt.seq for receipt in await world.receipts() if receipt.task == task.id][-2:-1]
+    assert world.server.ended == [(task.id, moved)]
     await world.holds()
 
 

@@ -20,7 +20,7 @@ async def test_without_a_policy_nothing_passes() -> None:
     world = await World.made(policy=None)
     said = await world.call(await world.task())
     assert isinstance(said, Refusal)
-    assert said.reason is Reason.POLICY_DENIED
+    assert said.reason is Reason.POLICY_NONE
     assert world.server.got == []
     await world.holds()
 

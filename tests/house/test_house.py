@@ -78,8 +78,8 @@ BROKEN = {
         function("match x:", *[f"    case {n}: pass" for n in range(house.COMPLEXITY_MAX)]),
     ),
     "too many parameters": ("parameters", function(head="def f(a, b, *, c, d, e, g):")),
-    "a third parameter by position": ("parameters", function(head="def f(a, b, c):")),
-    "a third parameter of a constructor": ("parameters", function(head="def __init__(self, a, b, c):")),
+    "a third parameter by position": ("positional", function(head="def f(a, b, c):")),
+    "a third parameter of a constructor": ("positional", function(head="class C:\n  def __init__(self, a, b, c):")),
 }
 
 

@@ -48,7 +48,7 @@ def decode(ask: Ask, call_id: str) -> Call:
     )
 
 
-def call_digest(call: Call, task: str, contract: str) -> str:
+def call_digest(call: Call, *, task: str, contract: str) -> str:
     """The digest that binds approval, warrant, receipt and the bytes sent. Source: design, vocabulary `Call`.
 
     SHA-256 over RFC 8785 of {task, method, connector, name, contract, arguments}; `contract` is the pinned

@@ -26,7 +26,7 @@ def returned(booking: Booking) -> tuple[Reserve, ...]:
     return _reservations(booking, -1)
 
 
-def warrant(booking: Booking, written: Written, expires: int) -> Warrant:
+def warrant(booking: Booking, written: Written, *, expires: int) -> Warrant:
     """The permission for exactly this call, once its intent is durable. `expires` is epoch ms."""
     return Warrant(
         call=booking.asked.call,

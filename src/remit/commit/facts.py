@@ -65,7 +65,7 @@ class Store(Protocol):
         """The exact bytes of a durable receipt."""
         ...
 
-    def leaves(self, start: int, stop: int, task: str | None = None) -> AsyncIterator[tuple[int, bytes]]:
+    def leaves(self, start: int, stop: int, *, task: str | None = None) -> AsyncIterator[tuple[int, bytes]]:
         """Durable leaves with start <= seq < stop, in order, of one task if named."""
         ...
 
@@ -84,5 +84,3 @@ class Store(Protocol):
     async def close(self) -> None:
         """Commit what is pending and let go of the lock."""
         ...
-
-

@@ -24,7 +24,7 @@ class Limiter:
     def __init__(self) -> None:
         self._agents: dict[str, _Agent] = {}
 
-    def enter(self, agent: str, limits: AgentLimits, now: int) -> None:
+    def enter(self, agent: str, limits: AgentLimits, *, now: int) -> None:
         """Count one call in (`now`: epoch ms), or raise `Denied(identity.rate)` or `Denied(identity.in_flight)`."""
         one = self._agents.get(agent)
         if one is None:

@@ -39,7 +39,7 @@ class Tls(Struct, frozen=True):
 class Serving:
     """A server that runs: where it listens (on TCP), and how to end it."""
 
-    def __init__(self, server: "_Server", task: asyncio.Task[None], sock: socket.socket) -> None:
+    def __init__(self, server: "_Server", task: asyncio.Task[None], *, sock: socket.socket) -> None:
         self._server = server
         self._task = task
         self.host: str = ""
@@ -122,7 +122,7 @@ async def serve(
     if not server.ready.is_set():
         ready.cancel()
         await task
-    return Serving(server, task, sock)
+    return Serving(server, task, sock=sock)
 
 
 class _Server(uvicorn.Server):

@@ -61,7 +61,7 @@ def site_of(gateway: Gateway) -> Site:
     return Site(hosts=frozenset(hosts | _LOOPBACK if hosts & _LOOPBACK else hosts), origins=frozenset(origins))
 
 
-def allowed(host: str | None, origin: str | None, site: Site) -> str:
+def allowed(host: str | None, origin: str | None, *, site: Site) -> str:
     """The host a request names, or `Denied(identity.origin)` (HTTP 403). `origin` is None where there is no header.
 
     An origin is allowed if it is listed or is the very host the request names. Source: MCP 2025-11-25, transports.

@@ -5,7 +5,7 @@ from remit.ledger.receipt import Draft, Outcome
 from remit.reasons import WORDS, Denied
 
 
-def outcome(call: str, intent: int, ended: Released | Withheld, *, duration_ms: int, upstream: str) -> Outcome:
+def outcome(call: str, intent: int, *, ended: Released | Withheld, duration_ms: int, upstream: str) -> Outcome:
     """The receipt body of how the call of receipt `intent` ended."""
     if isinstance(ended, Withheld):
         return Outcome(

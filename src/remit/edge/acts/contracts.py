@@ -119,7 +119,7 @@ class Contracts:
             puts = [Put(kind="pin", key=key, value=value) for key, value in rows.items()]
             puts += [Put(kind="seen", key=key, value=None) for key in gone]
             written = await self._live.change(
-                Write(puts=tuple(puts), drafts=drafts, blobs=_blobs([new for _, new in pairs]))
+                Write(puts=tuple(puts), drafts=drafts, blobs=_blobs([new for _, new in pairs]), raise_epoch=True)
             )
             return Pinned(pinned=tuple(new.target for _, new in pairs), receipt=written.seqs[0])
 

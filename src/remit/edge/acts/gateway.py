@@ -100,7 +100,7 @@ class Keeper:
     def status(self, who: Who) -> Status:
         """How things stand now."""
         may(who, "inventory.see")
-        view, policies = self._live.view(), self._live.policies()
+        view = self._live.view()
         return Status(
             version=__version__,
             url=self._url,
@@ -110,7 +110,7 @@ class Keeper:
             catalogue=view.digest,
             connectors=tuple(self._connector(name) for name in sorted(view.declared.connectors)),
             alarms=tuple(f"{name}: {detail}" for name, detail in sorted(self._alarms.items())),
-            warnings=policies.warnings,
+            warnings=self._live.warnings(),
         )
 
     def _connector(self, name: str) -> ConnectorStatus:

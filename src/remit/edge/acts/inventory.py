@@ -12,7 +12,9 @@ from remit.edge.acts.who import Who, may
 from remit.errors import CallerFault
 from remit.forward.facts import Upstreams
 from remit.identity.jwk import enrollable
+from remit.identity.model import Key
 from remit.ledger.receipt import Draft, InventoryEvent
+from remit.reasons import Denied
 
 What = Literal["agent", "connector", "service", "key"]
 
@@ -55,7 +57,7 @@ class AgentListed(Struct, frozen=True, kw_only=True):
 class Inventory:
     """Acts on agents, connectors, services and keys. `now` is epoch ms."""
 
-    def __init__(self, live: Live, upstreams: Upstreams, now: Callable[[], int]) -> None:
+    def __init__(self, live: Live, upstreams: Upstreams, *, now: Callable[[], int]) -> None:
         self._live = live
         self._upstreams = upstreams
         self._now = now
@@ -78,7 +80,7 @@ class Inventory:
             for name, row in sorted(view.declared.agents.items())
         )
 
-    async def enroll(self, who: Who, agent: str, jwk: dict[str, Any]) -> Changed:
+    async def enroll(self, who: Who, agent: str, *, jwk: dict[str, Any]) -> Changed:
         """Accept a public key as an agent's own; it signs for nobody else. Several may stand side by side."""
         may(who, "agent.enroll")
         async with self._live.changing:
@@ -89,7 +91,7 @@ class Inventory:
                 raise CallerFault(
                     f"`{agent}` is known by its issuer's tokens", "remove its `identity` to enrol it here"
                 )
-            key = enrollable(jwk)
+            key = _usable(jwk)
             value = msgspec.json.encode({"agent": agent, "jwk": key.jwk, "at": self._now()})
             event = InventoryEvent(event="enrolled", what="agent", name=agent, key=key.kid, actor=who.actor)
             put = Put(kind="agent_key", key=key.kid, value=value, expect=0)
@@ -97,13 +99,17 @@ class Inventory:
             return Changed(receipt=written.seqs[0], epoch=written.epoch, kid=key.kid)
 
     async def revoke(self, who: Who, given: Revocation) -> Changed:
-        """Stop something now. When this returns, no call of it commits any more; its sessions are closed."""
+        """Stop something now. When this returns, no call of it commits any more, those committed before and not yet
+        sent are not sent any more, and its sessions are closed.
+        """
         may(who, "inventory.revoke")
+        key = self._live.view().keys.get(given.name) if given.what == "key" else None
+        agent = given.name if given.what == "agent" else key.agent if key else None
         changed = await self._change(who, given, revoke=True)
         if given.what == "connector":
-            await self._upstreams.end(connector=given.name)
-        if given.what == "agent":
-            await self._upstreams.end(agent=given.name)
+            await self._upstreams.end(connector=given.name, before=changed.receipt)
+        elif agent is not None:
+            await self._upstreams.end(agent=agent, before=changed.receipt)
         return changed
 
     async def restore(self, who: Who, given: Revocation) -> Changed:
@@ -140,3 +146,10 @@ class Inventory:
         }[given.what]
         if given.name not in names:
             raise CallerFault(f"there is no {given.what} `{given.name}`", "`remit agent list` shows what there is")
+
+
+def _usable(jwk: dict[str, Any]) -> Key:
+    try:
+        return enrollable(jwk)
+    except Denied as no:
+        raise CallerFault(f"the key cannot be enrolled: {no.detail}", "send the public half of an ES256 key") from no

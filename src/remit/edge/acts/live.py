@@ -15,6 +15,7 @@ from remit.catalogue.model import Declared
 from remit.commit.facts import Store
 from remit.commit.model import Write, Written
 from remit.policy import Policies, compiled, known, load
+from remit.reasons import Denied, Reason
 
 NO_POLICY = ""
 
@@ -29,7 +30,7 @@ class Applied(Struct, frozen=True, kw_only=True):
 class Live:
     """Holds view and policies. `changing` is taken by every act that changes what `view` is made from."""
 
-    def __init__(self, store: Store, declared: Declared, digest: str) -> None:
+    def __init__(self, store: Store, declared: Declared, *, digest: str) -> None:
         self.store = store
         self.changing = asyncio.Lock()
         self._declared = declared
@@ -41,7 +42,14 @@ class Live:
         return self._view
 
     def policies(self) -> Policies:
+        """The policies in force, or `Denied(policy.none)` while there are none."""
+        if not self._policies.ids:
+            raise Denied(Reason.POLICY_NONE)
         return self._policies
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the policies in force are warned about."""
+        return self._policies.warnings
 
     def applied(self) -> Applied:
         """The policy set last applied; an empty one before any was."""

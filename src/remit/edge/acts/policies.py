@@ -44,8 +44,8 @@ class PolicySets:
 
     def current(self, who: Who) -> Current:
         may(who, "policy.see")
-        policies = self._live.policies()
-        return Current(digest=policies.digest, text=policies.text, warnings=policies.warnings)
+        applied = self._live.applied()
+        return Current(digest=applied.digest, text=applied.text, warnings=self._live.warnings())
 
     def check(self, who: Who, given: Files) -> Checked:
         """Compile a set against what is in force, change nothing. Raises `ConfigFault` naming file and line."""

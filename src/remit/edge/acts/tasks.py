@@ -6,6 +6,7 @@ its bound is exact.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +34,16 @@ class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     minutes: int | None = None
 
 
+class _Change(NamedTuple):
+    """One move of a task: what it was, what it becomes, and the row it was read from."""
+
+    move: Move
+    before: Task
+    after: Task
+    row: Row
+    reason: str = ""
+
+
 class Tasks:
     """Acts on tasks; also `world.Tasks`. `new_id` gives unguessable ids, `now` epoch ms."""
 
@@ -44,7 +55,7 @@ class Tasks:
         self._new_id = new_id
         self._last_used: dict[str, int] = {}
 
-    async def of(self, principal: Principal, ask: Ask, view: View) -> Task | None:
+    async def of(self, principal: Principal, ask: Ask, *, view: View) -> Task | None:
         """See `world.Tasks.of`."""
         named, claimed = ask.task, principal.task
         if named and claimed and named != claimed:
@@ -80,7 +91,7 @@ class Tasks:
         await self._opened(task, who)
         return task
 
-    async def move(self, who: Who, task_id: str, move: Move, given: Given) -> Task:
+    async def move(self, who: Who, task_id: str, *, move: Move, given: Given) -> Task:
         """One move of a task's life, by someone who may make it."""
         may(who, "task.move")
         row = await self._row(task_id)
@@ -92,7 +103,7 @@ class Tasks:
             after = renewed(before, by, purpose=purpose, minutes=given.minutes, now=now)
         else:
             after = moved(before, move, by=by, now=now)
-        await self._moved(who, move, given.reason, before=before, after=after, row=row)
+        await self._moved(who, _Change(move, before, after, row, given.reason))
         return after
 
     async def see(self, who: Who, task_id: str) -> Task:
@@ -116,7 +127,7 @@ class Tasks:
             if task.state not in _ENDED and (now >= task.expires_at or self._is_idle(task, now)):
                 after = moved(task, "expire", by=_party(GATEWAY), now=now)
                 try:
-                    await self._moved(GATEWAY, "expire", "", before=task, after=after, row=row)
+                    await self._moved(GATEWAY, _Change("expire", task, after, row))
                 except Conflict:  # somebody moved it meanwhile; the next round looks again
                     continue
                 self._last_used.pop(task_id, None)
@@ -167,7 +178,8 @@ class Tasks:
                 raise
             raise Denied(Reason.TASK_LIMIT, f"`{task.agent}` has {most} open") from no
 
-    async def _moved(self, who: Who, move: Move, reason: str, *, before: Task, after: Task, row: Row) -> None:
+    async def _moved(self, who: Who, change: _Change) -> None:
+        move, before, after, row, reason = change
         closes = before.state not in _ENDED and after.state in _ENDED
         reopens = before.state in _ENDED and after.state not in _ENDED
         amount = reopens - closes
@@ -175,9 +187,9 @@ class Tasks:
         put = Put(kind="task", key=after.id, value=msgspec.json.encode(after), expect=row.version)
         drafts = (_event(after, move, reason, who),)
         stops = after.state is not State.OPEN
-        await self._store.write(Write(puts=(put,), reserves=counted, drafts=drafts, raise_epoch=stops))
+        written = await self._store.write(Write(puts=(put,), reserves=counted, drafts=drafts, raise_epoch=stops))
         if stops:
-            await self._upstreams.end(task=after.id)
+            await self._upstreams.end(task=after.id, before=written.seqs[0])
 
     async def _row(self, task_id: str) -> Row:
         row = await self._store.row("task", task_id)

@@ -36,19 +36,24 @@ _STATUS: Final[dict[type[RemitError], int]] = {
     StoreFault: 503,
 }
 
+_DENIED: Final = {"identity.": 401, "call.": 400}
+
 
 class Doorkeeper(Struct, frozen=True, kw_only=True):
-    """What it takes to know who comes in. `audience` is this door's own URL, for tokens that have to name it."""
+    """What it takes to know who comes in. `audience` is this door's own URL, for tokens that have to name it;
+    `via` is how people come in, as receipts say it: `socket`, or `offline`.
+    """
 
     view: Callable[[], View]
     authenticator: Authenticator
     audience: str
+    via: str = "socket"
 
     async def who(self, request: Request) -> Who:
         """The person at the socket or the service of the token; `NotPermitted` or `Denied` otherwise."""
         uid = request.scope.get("extensions", {}).get(PEER_UID)
         if uid is not None and "authorization" not in request.headers:
-            return person(self.view(), uid)
+            return person(self.view(), uid, via=self.via)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         principal = await self.authenticator.service(token if scheme.lower() == "bearer" else None, self.audience)
         row = self.view().declared.services[principal.name]
@@ -73,7 +78,7 @@ def _endpoint(handler: Handler, shape: Any, keeper: Doorkeeper) -> Callable[[Req
             given = await _input(request, shape)
             return _json(200, await handler(who, request, given))
         except Denied as no:
-            status = 401 if no.reason.startswith("identity.") else 403
+            status = next((code for stage, code in _DENIED.items() if no.reason.startswith(stage)), 403)
             return _json(status, {"error": {"fault": "Denied", "message": str(no), "advice": "", "reason": no.reason}})
         except RemitError as e:
             fault = {"fault": type(e).__name__, "message": e.message, "advice": e.advice}
@@ -82,7 +87,7 @@ def _endpoint(handler: Handler, shape: Any, keeper: Doorkeeper) -> Callable[[Req
     return endpoint
 
 
-def person(view: View, uid: int, via: str = "socket") -> Who:
+def person(view: View, uid: int, *, via: str = "socket") -> Who:
     """The catalogued person behind a user id of this machine, or `NotPermitted`."""
     try:
         os_user = pwd.getpwuid(uid).pw_name

@@ -87,7 +87,9 @@ class _TaskPaths:
         name = request.path_params["move"]
         if name not in _MOVES:
             raise CallerFault(f"`{name}` is no move of a task", f"one of {', '.join(_MOVES)}")
-        return {"task": await self._acts.tasks.move(who, request.path_params["task"], cast("Move", name), given)}
+        return {
+            "task": await self._acts.tasks.move(who, request.path_params["task"], move=cast("Move", name), given=given)
+        }
 
 
 class _Paths:
@@ -110,7 +112,7 @@ class _Paths:
         return {"agents": self._acts.inventory.agents(who)}
 
     async def enroll(self, who: Who, request: Request, given: Enrolment) -> Any:
-        return await self._acts.inventory.enroll(who, request.path_params["agent"], given.jwk)
+        return await self._acts.inventory.enroll(who, request.path_params["agent"], jwk=given.jwk)
 
     async def revoke(self, who: Who, _: Request, given: Revocation) -> Any:
         return await self._acts.inventory.revoke(who, given)

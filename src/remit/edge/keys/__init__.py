@@ -1,0 +1,1 @@
+"""Keys: in files, at issuers, and what tokens made with them prove."""

@@ -53,7 +53,7 @@ class _Remembered(NamedTuple):
 class TokenAuthenticator(Authenticator):
     """`token_keys` are the gateway's own public keys, by id; they sign for any agent of the local trust domain."""
 
-    def __init__(self, standing: Standing, directory: KeyDirectory, token_keys: Mapping[str, Key]) -> None:
+    def __init__(self, standing: Standing, directory: KeyDirectory, *, token_keys: Mapping[str, Key]) -> None:
         self._view, self._epoch, self._now_ms = standing.view, standing.epoch, standing.now_ms
         self._directory = directory
         self._token_keys = token_keys

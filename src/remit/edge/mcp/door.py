@@ -64,7 +64,7 @@ class _Door:
         found = _ENDPOINT.match(path)
         url = self._settings.public_url + path.decode() if found else ""
         try:
-            allowed(headers.get("host"), headers.get("origin"), self._settings.site)
+            allowed(headers.get("host"), headers.get("origin"), site=self._settings.site)
             if found is None:
                 return self._document(scope["method"], path)
             endpoint = Endpoint(found[1].decode() if found[1] else None, url)

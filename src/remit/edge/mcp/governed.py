@@ -34,7 +34,7 @@ class Governed:
         return await answer(case, self._world)
 
     async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
-        return await listed(self._case(ask), kind, self._world)
+        return await listed(self._case(ask), kind, world=self._world)
 
     def tool(self, connector: str, name: str) -> Contract | None:
         found = self._world.view().callables.get(f"{connector}/tool/{name}")
@@ -67,4 +67,4 @@ class Governed:
             self._world.denials.record(Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail=detail)))
 
     def _case(self, ask: Ask) -> Case:
-        return Case(ask, self._world.new_id(), self._world.now())
+        return Case(ask, self._world.new_id(), received=self._world.now())

@@ -94,7 +94,7 @@ async def _whole(ledger: Ledger, keys: Sequence[str]) -> Bundle:
 
 async def _of_task(ledger: Ledger, task: str, *, keys: Sequence[str], since: Sequence[int]) -> Bundle:
     note, tree = await _tree(ledger)
-    found = [row async for row in ledger.leaves(0, tree.size, task)]
+    found = [row async for row in ledger.leaves(0, tree.size, task=task)]
     if not found:
         raise CallerFault(f"the task `{task[:80]}` has no receipts", "`remit task list` names the tasks")
     values = [value for seq, _ in found for value in await ledger.values(seq)]

@@ -30,7 +30,7 @@ class Ledger:
         """The exact bytes of a durable receipt."""
         return await self._read(lambda: self._reader.leaf(seq))
 
-    async def leaves(self, start: int, stop: int, task: str | None = None) -> AsyncIterator[tuple[int, bytes]]:
+    async def leaves(self, start: int, stop: int, *, task: str | None = None) -> AsyncIterator[tuple[int, bytes]]:
         """Durable leaves with start <= seq < stop, in order, of one task if named."""
         while page := await self._page(start, stop, task=task):
             for found in page:
