@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
-from jsonschema_rs import RegexOptions, Validator, validator_for
+from jsonschema_rs import Validator
 from msgspec import json
 
+from remit import json_schema
 from remit.canonical import digest
 from remit.errors import CallerFault
 from remit.limits import CONTRACT_BYTES_MAX, SCHEMAS_COMPILED_MAX
@@ -81,7 +82,7 @@ def _compile(schema: Any) -> Compiled:
         raise CallerFault(f"the schema has {size} bytes, at most {CONTRACT_BYTES_MAX} are read", _ADVICE)
     document = Document(copy.deepcopy(dict(schema) if isinstance(schema, Mapping) else schema))
     everything = document.everything()
-    _validator(document.root.node)  # first as it stands: what follows may rely on its being a schema
+    json_schema.compiled(document.root.node)  # first as it stands: what follows may rely on its being a schema
     depth, places = deepest(document), open_in(document)
     for part in everything.values():
         if isinstance(part.node, dict):
@@ -92,17 +93,7 @@ def _compile(schema: Any) -> Compiled:
                 part.node[_WORLD] = "settled"
             elif speaks_of_members(document, document.tree(part)):
                 part.node[_WORLD] = "closed"
-    return Compiled(_validator(document.root.node), depth, places)
-
-
-def _validator(schema: Any) -> Validator:
-    try:
-        return validator_for(schema, validate_formats=True, pattern_options=RegexOptions(), offline=True)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as e:
-        where = "".join(f"/{escaped(str(token))}" for token in getattr(e, "instance_path", ())) or "/"
-        raise CallerFault(
-            f"`{where[:200]}` of the schema is not valid JSON Schema", f"{_ADVICE}; patterns have no look-around"
-        ) from e
+    return Compiled(json_schema.compiled(document.root.node), depth, places)
 
 
 def _unnamed(value: Any, closed: dict[str, set[str]], *, at: str = "") -> Iterator[str]:
