@@ -22,7 +22,9 @@ class Body(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=Tr
 
 
 class Actor(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who did something at the people's door. `via` is `socket`, `token` or `offline` (the store's lock was held)."""
+    """Who did something at the people's door. `via` is `socket`, `token`, `offline` (the store's lock was held)
+    or, for the gateway, `self`.
+    """
 
     name: str
     kind: Literal["human", "service", "gateway"]
@@ -159,7 +161,7 @@ class KeyEvent(Body, frozen=True, kw_only=True, tag="key"):
 class GatewayEvent(Body, frozen=True, kw_only=True, tag="gateway"):
     """The gateway started or stopped. `catalogue` is the digest of `remit.yaml` in force, a blob."""
 
-    event: Literal["initialised", "started", "stopped"]
+    event: Literal["started", "stopped"]
     version: str
     engine: str
     boundary: str

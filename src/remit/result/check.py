@@ -6,12 +6,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from remit.answer import Released, Withheld
+from remit.canonical import parse
 from remit.catalogue.model import Tool
 from remit.errors import CallerFault
 from remit.forward.model import Fault, Reply
 from remit.json_schema import validator
 from remit.limits import RESULT_BYTES_MAX
-from remit.reasons import Reason
+from remit.reasons import Denied, Reason
 
 UNTRUSTED: Final = ("untrusted",)
 _EMPTY: Final = Raw(b"{}")
@@ -22,7 +23,6 @@ class _Head(Struct):
 
     isError: bool = False  # noqa: N815 - MCP's spelling
     resultType: str = "complete"  # noqa: N815
-    structuredContent: Any = None  # noqa: N815
 
 
 _HEAD: Final = msgspec.json.Decoder(_Head)
@@ -49,14 +49,18 @@ def _judged(head: _Head, result: Raw, tool: Tool) -> Released | Withheld:
     if head.isError:
         return Released(result=result, ending="tool_error", labels=UNTRUSTED)
     schema = tool.contract.body.get("outputSchema") if tool.contract.kind == "tool" else None
-    if schema is not None and not _fits(schema, head.structuredContent, tool.contract.digest):
+    if schema is not None and not _fits(schema, result, tool.contract.digest):
         return _withheld(Reason.RESULT_SCHEMA, "its structured content differs from the pinned output schema")
     return Released(result=result, ending="completed", labels=UNTRUSTED)
 
 
-def _fits(schema: Any, value: Any, contract: str) -> bool:
+def _fits(schema: Any, result: Raw, contract: str) -> bool:
+    """Read strictly: a key that stands twice must not show one value here and another to the agent."""
     try:
+        value = parse(bytes(result), RESULT_BYTES_MAX).get("structuredContent")
         return validator(schema, f"{contract}#output").is_valid(value)
+    except Denied:
+        return False
     except CallerFault:  # pinning checks schemas, so this is a contract nobody pinned knowingly: nothing fits it
         return False
 
