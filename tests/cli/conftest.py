@@ -13,6 +13,23 @@ from remit.edge.cli.home import Home
 from remit.edge.cli.init import catalogue_text, make
 from tests.cli.simulated import SimulatedDoor
 
+AGENT = """\
+agents:
+  scout:
+    owner: {owner}
+    model: {{provider: x, name: y, version: "1"}}
+    version: "1"
+    environment: dev
+purposes:
+  triage: {{owner: {owner}, tools: ["git/*"], data_classes: [internal], environments: [dev]}}
+services:
+  pipeline: {{owner: {owner}, identity: {{issuer: ci, subject: pipeline}}, roles: [requester]}}
+issuers:
+  ci: {{kind: oidc, issuer: "https://ci.example", owner: {owner}, audiences: [remit], jwks_file: ci.json}}
+connectors:
+  git: {{owner: {owner}, environment: dev, command: [git], tools: {{git_log: {{tier: read, data: {{internal: []}}}}}}}}
+"""
+
 
 class Ran(NamedTuple):
     """What one command left: exit code, standard output and error."""
@@ -55,6 +72,15 @@ def made(_fresh, home) -> Path:
     """The home as `remit init` makes it."""
     shutil.rmtree(home)
     return shutil.copytree(_fresh, home)
+
+
+@pytest.fixture
+def staffed(made):
+    """A home that was made and knows an agent, with no gateway running."""
+    text = (made / "remit.yaml").read_text()
+    owner = text.split("people:\n")[1].split(":")[0].strip()
+    (made / "remit.yaml").write_text(text + AGENT.format(owner=owner))
+    return made
 
 
 @pytest.fixture

@@ -3,31 +3,7 @@
 import subprocess
 import sys
 
-import pytest
-
 from remit.edge.store.lock import Lock
-
-AGENT = """\
-agents:
-  scout:
-    owner: {owner}
-    model: {{provider: x, name: y, version: "1"}}
-    version: "1"
-    environment: dev
-purposes:
-  triage: {{owner: {owner}, tools: ["git/*"], data_classes: [internal], environments: [dev]}}
-connectors:
-  git: {{owner: {owner}, environment: dev, command: [git], tools: {{git_log: {{tier: read, data: {{internal: []}}}}}}}}
-"""
-
-
-@pytest.fixture
-def staffed(made):
-    """A home that was made and knows an agent, with no gateway running."""
-    text = (made / "remit.yaml").read_text()
-    owner = text.split("people:\n")[1].split(":")[0].strip()
-    (made / "remit.yaml").write_text(text + AGENT.format(owner=owner))
-    return made
 
 
 def test_work_is_done_without_a_gateway_and_is_on_record(remit, staffed):

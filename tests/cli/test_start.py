@@ -38,7 +38,7 @@ def test_help_imports_no_command_and_nothing_heavy():
 
 @pytest.mark.holds("CLI-START")
 @pytest.mark.parametrize(
-    "command", ["init", "up", "demo", "doctor", "agent", "tool", "task", "policy", "ledger", "connect"]
+    "command", ["init", "up", "demo", "doctor", "agent", "tool", "service", "task", "policy", "ledger", "connect"]
 )
 def test_help_of_a_command_imports_nothing_heavy(command):
     code, modules = imported_by(command, "--help")

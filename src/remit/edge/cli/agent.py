@@ -9,6 +9,7 @@ from remit.edge.cli.files import read_json, read_text
 from remit.edge.cli.home import existing
 from remit.edge.cli.output import Screen, table, visible
 from remit.edge.cli.parser import Parser
+from remit.edge.cli.standing import add_reason, restore, revoke
 from remit.errors import CallerFault
 
 
@@ -16,8 +17,8 @@ def declare(parser: Parser) -> None:
     """Add the command's own commands."""
     parser.command("list", "list agents: owner, model, keys, state", fill=_declare_list)
     parser.command("enroll", "give an agent a key of its own", fill=_declare_enroll)
-    parser.command("revoke", "refuse everything an agent asks, from the next call on", fill=_declare_revoke)
-    parser.command("restore", "let a revoked agent ask again", fill=_declare_restore)
+    parser.command("revoke", "refuse an agent, or one of its keys, from the next call on", fill=_declare_revoke)
+    parser.command("restore", "let a revoked agent or key act again", fill=_declare_restore)
 
 
 def _declare_list(parser: Parser) -> None:
@@ -46,25 +47,37 @@ def _declare_enroll(parser: Parser) -> None:
 def _declare_revoke(parser: Parser) -> None:
     parser.leaf(
         _revoke,
-        "Revoke an agent. When this returns, no call of it commits any more and its sessions are closed.",
-        examples=('remit agent revoke scout --reason "its host was taken over"',),
+        "Revoke an agent, or one of its keys and none of the others. When this returns, no call of it commits any more "
+        "and the agent's sessions are closed.",
+        examples=(
+            'remit agent revoke scout --reason "its host was taken over"',
+            'remit agent revoke --key PLt1EHNmfCSdpzGwkTr1GYizPiwAQ12Yn1sGkmtM2j0 --reason "replaced"',
+        ),
     )
-    _named(parser)
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; kept in the receipt")
+    _agent_or_key(parser)
+    add_reason(parser, required=True)
 
 
 def _declare_restore(parser: Parser) -> None:
     parser.leaf(
         _restore,
-        "Let a revoked agent ask again. Tasks that were revoked meanwhile stay ended.",
+        "Let a revoked agent ask again, or a revoked key sign again. Tasks that were revoked meanwhile stay ended.",
         examples=('remit agent restore scout --reason "host rebuilt"',),
     )
-    _named(parser)
-    parser.add_argument("--reason", default="", metavar="TEXT", help="why; kept in the receipt")
+    _agent_or_key(parser)
+    add_reason(parser, required=False)
 
 
 def _named(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="the agent's name in the catalogue")
+
+
+def _agent_or_key(parser: Parser) -> None:
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("name", nargs="?", metavar="NAME", help="the agent's name in the catalogue")
+    either.add_argument(
+        "--key", metavar="KID", help="one key, as `remit agent list` shows it; `--key=KID` if it begins with `-`"
+    )
 
 
 def _list(options: Namespace, screen: Screen) -> None:
@@ -76,7 +89,7 @@ def _list(options: Namespace, screen: Screen) -> None:
             agent.get("model", ""),
             agent.get("environment", ""),
             "revoked" if agent.get("revoked") else "active",
-            len(agent.get("keys", ())),
+            " ".join(agent.get("keys", ())) or "none",
         )
         for agent in answer["agents"]
     ]
@@ -114,14 +127,14 @@ def _enrolled(name: str, answer: dict[str, Any]) -> str:
 
 
 def _revoke(options: Namespace, screen: Screen) -> None:
-    _change(options, screen, path="/v1/revocations", told="is revoked")
+    what, name = _meant(options)
+    revoke(options, screen, what=what, name=name)
 
 
 def _restore(options: Namespace, screen: Screen) -> None:
-    _change(options, screen, path="/v1/restorations", told="may ask again")
+    what, name = _meant(options)
+    restore(options, screen, what=what, name=name)
 
 
-def _change(options: Namespace, screen: Screen, *, path: str, told: str) -> None:
-    body = {"what": "agent", "name": options.name, "reason": options.reason}
-    answer = Door(existing(options.home)).post(path, body)
-    screen.answer(answer, (f"{visible(options.name)} {told}, epoch {answer['epoch']}, receipt {answer['receipt']}",))
+def _meant(options: Namespace) -> tuple[str, str]:
+    return ("agent", options.name) if options.key is None else ("key", options.key)

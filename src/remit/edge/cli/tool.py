@@ -6,6 +6,7 @@ from remit.edge.cli.door import Door
 from remit.edge.cli.home import existing
 from remit.edge.cli.output import Screen, table, visible
 from remit.edge.cli.parser import Parser
+from remit.edge.cli.standing import add_reason, restore, revoke
 
 _STYLES = {"pinned": "good", "drifted": "bad", "missing": "bad", "new": "wait"}
 
@@ -15,6 +16,8 @@ def declare(parser: Parser) -> None:
     parser.command("list", "list contracts: pinned, new, drifted, missing", fill=_declare_list)
     parser.command("diff", "show what a tool server says now against what is pinned", fill=_declare_diff)
     parser.command("pin", "accept exactly what `diff` showed", fill=_declare_pin)
+    parser.command("revoke", "refuse every call of a tool server, from the next one on", fill=_declare_revoke)
+    parser.command("restore", "let calls of a revoked tool server pass again", fill=_declare_restore)
 
 
 def _declare_list(parser: Parser) -> None:
@@ -49,6 +52,31 @@ def _declare_pin(parser: Parser) -> None:
     )
     _target(parser)
     parser.add_argument("--digest", required=True, metavar="D", help="the digest `remit tool diff` showed")
+
+
+def _declare_revoke(parser: Parser) -> None:
+    parser.leaf(
+        _revoke,
+        "Revoke a tool server, with all its tools. When this returns, no call of it commits any more and its sessions "
+        "are closed. Its pins stay.",
+        examples=('remit tool revoke git --reason "its package was tampered with"',),
+    )
+    _connector(parser)
+    add_reason(parser, required=True)
+
+
+def _declare_restore(parser: Parser) -> None:
+    parser.leaf(
+        _restore,
+        "Let calls of a revoked tool server pass again. What it says differently by then is quarantined.",
+        examples=('remit tool restore git --reason "reinstalled"',),
+    )
+    _connector(parser)
+    add_reason(parser, required=False)
+
+
+def _connector(parser: Parser) -> None:
+    parser.add_argument("connector", metavar="CONNECTOR", help="the tool server's name in the catalogue")
 
 
 def _target(parser: Parser) -> None:
@@ -93,3 +121,11 @@ def _pin(options: Namespace, screen: Screen) -> None:
     )
     pinned = [f"pinned {visible(target)}" for target in answer["pinned"]]
     screen.answer(answer, (*pinned, f"receipt {answer['receipt']}"))
+
+
+def _revoke(options: Namespace, screen: Screen) -> None:
+    revoke(options, screen, what="connector", name=options.connector)
+
+
+def _restore(options: Namespace, screen: Screen) -> None:
+    restore(options, screen, what="connector", name=options.connector)
