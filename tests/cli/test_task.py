@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from remit.task import TaskSpec
 from tests.cli.simulated import TASK
 
 
@@ -22,6 +23,7 @@ def test_open_sends_every_narrowing(remit, door, tmp_path):
         *("task", "open", "--agent", "scout", "--purpose", "triage", "--tool", "git/a", "--tool", "git/b"),
         *("--calls", 3, "--per-tool", "git/a=1", "--minutes", 5, "--tier", "read", "--data-class", "internal"),
         *("--argument", f"git/a={schema}", "--text", "please", "--subject-token", subject),
+        *("--environment", "dev", "--tenant", "shop", "--requester", "person/bo"),
     )
     assert ran.code == 0, ran.err
     assert door.asked[0][2] == {
@@ -36,7 +38,12 @@ def test_open_sends_every_narrowing(remit, door, tmp_path):
         "arguments": {"git/a": {"properties": {"n": {"const": 1}}}},
         "text": "please",
         "subject_token": "a.b.c",
+        "environment": "dev",
+        "tenant": "shop",
+        "requester": "person/bo",
     }
+    # Where a text came from is for orchestrators to say, not for people.
+    assert door.asked[0][2].keys() ^ set(TaskSpec.__struct_fields__) == {"subject_token", "text_source"}
 
 
 def test_a_step_token_is_the_only_line_on_standard_output(remit, door):

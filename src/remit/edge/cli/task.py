@@ -40,6 +40,7 @@ def _declare_open(parser: Parser) -> None:
             "remit task open --agent scout --purpose triage --minutes 30",
             "remit task open --agent scout --purpose triage --tool git/git_log --calls 1 --token",
             "remit task open --agent scout --purpose triage --argument git/git_log=only-this-repo.json",
+            "remit task open --agent scout --purpose triage --requester person/bo --per-tool git/git_log=3",
         ),
     )
     add = parser.add_argument
@@ -52,6 +53,9 @@ def _declare_open(parser: Parser) -> None:
     add("--tier", action="append", choices=("read", "write", "privileged"), help="only this tier; may be repeated")
     add("--data-class", action="append", metavar="CLASS", help="only this class of data; may be repeated")
     add("--argument", action="append", metavar="TARGET=FILE", help="a JSON Schema a tool's arguments must also fit")
+    add("--environment", metavar="NAME", help="the environment, which has to be the agent's")
+    add("--tenant", metavar="NAME", help="the tenant, which has to be the agent's")
+    add("--requester", metavar="WHO", help="who the work is for, if not you; on record as your word for it")
     add("--text", metavar="TEXT", help="the request in the requester's words, kept as evidence")
     add("--subject-token", type=Path, metavar="FILE", help="the requester's ID token, if you open it for another")
     add("--token", action="store_true", help="print a step token and nothing else")
@@ -110,6 +114,9 @@ def _order(options: Namespace) -> dict[str, Any]:
         "tiers": options.tier,
         "data_classes": options.data_class,
         "arguments": arguments or None,
+        "environment": options.environment,
+        "tenant": options.tenant,
+        "requester": options.requester,
         "text": options.text,
         "subject_token": read_text(subject).strip() if subject else None,
         "token": options.token or None,
