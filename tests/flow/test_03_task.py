@@ -258,3 +258,19 @@ async def test_lists_show_what_is_in_reach_and_nothing_else() -> None:
     await world.drift_of("read")
     assert await world.listed(narrow) == ()
     await world.holds()
+
+
+@pytest.mark.holds("LIMIT-TASKS")
+async def test_renewing_expired_tasks_does_not_open_more_than_the_agent_may_have() -> None:
+    world = await World.made()
+    expired = await world.task(minutes=1)
+    world.now += 60_000
+    await world.tasks.expire()
+    for _ in range(5):
+        await world.task()
+
+    with pytest.raises(Denied) as no:
+        await world.move(expired, "renew")
+
+    assert no.value.reason is Reason.TASK_LIMIT
+    await world.holds()

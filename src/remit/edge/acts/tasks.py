@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from remit.call import Ask
 from remit.catalogue import View
-from remit.commit.model import Put, Reserve, Row, Write
+from remit.commit.model import Put, Reserve, Row, Write, Written
 from remit.edge.acts.live import Live
 from remit.edge.acts.who import GATEWAY, Who, may
 from remit.errors import CallerFault, Conflict
@@ -165,31 +165,38 @@ class Tasks:
         return task
 
     async def _opened(self, task: Task, who: Who, *more: Put) -> None:
-        most = self._live.view().declared.agents[task.agent].limits.open_tasks
         write = Write(
             puts=(Put(kind="task", key=task.id, value=msgspec.json.encode(task), expect=0), *more),
-            reserves=(Reserve(counter=f"agent/{task.agent}/open", most=most),),
+            reserves=(Reserve(counter=f"agent/{task.agent}/open", most=self._most(task.agent)),),
             drafts=(_event(task, "open", "", who),),
         )
-        try:
-            await self._store.write(write)
-        except Denied as no:
-            if no.reason is not Reason.COMMIT_BUDGET:
-                raise
-            raise Denied(Reason.TASK_LIMIT, f"`{task.agent}` has {most} open") from no
+        await self._written(write, task.agent)
 
     async def _moved(self, who: Who, change: _Change) -> None:
         move, before, after, row, reason = change
         closes = before.state not in _ENDED and after.state in _ENDED
         reopens = before.state in _ENDED and after.state not in _ENDED
         amount = reopens - closes
-        counted = (Reserve(counter=f"agent/{after.agent}/open", amount=amount),) if amount else ()
+        most = self._most(after.agent) if reopens else None
+        counted = (Reserve(counter=f"agent/{after.agent}/open", amount=amount, most=most),) if amount else ()
         put = Put(kind="task", key=after.id, value=msgspec.json.encode(after), expect=row.version)
         drafts = (_event(after, move, reason, who),)
         stops = after.state is not State.OPEN
-        written = await self._store.write(Write(puts=(put,), reserves=counted, drafts=drafts, raise_epoch=stops))
+        write = Write(puts=(put,), reserves=counted, drafts=drafts, raise_epoch=stops)
+        written = await self._written(write, after.agent)
         if stops:
             await self._upstreams.end(task=after.id, before=written.seqs[0])
+
+    def _most(self, agent: str) -> int:
+        return self._live.view().agent(agent).limits.open_tasks
+
+    async def _written(self, write: Write, agent: str) -> Written:
+        try:
+            return await self._store.write(write)
+        except Denied as no:
+            if no.reason is not Reason.COMMIT_BUDGET:
+                raise
+            raise Denied(Reason.TASK_LIMIT, f"`{agent}` has {self._most(agent)} open") from no
 
     async def _row(self, task_id: str) -> Row:
         row = await self._store.row("task", task_id)
