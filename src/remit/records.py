@@ -9,6 +9,7 @@ from remit.case import Case
 from remit.commit import returned
 from remit.commit.model import Booking, Write
 from remit.errors import RemitError
+from remit.identity import admitted
 from remit.ledger.receipt import Denial, Draft
 from remit.outcome import outcome, outcome_draft, refused
 from remit.reasons import Denied, Reason
@@ -61,10 +62,13 @@ async def conclude(
 
 
 async def _identified(case: Case, world: World) -> bool:
-    """Whether it is proven who asks, also when step 1 said no before anybody looked."""
+    """Whether it is proven who asks, also when step 1 said no before anybody looked: then it is counted in here."""
     if not case.has("principal"):
         try:
             case.principal = await world.authenticator.agent(case.ask.token, case.ask.audience)
+            case.view = world.view()
+            case.agent = admitted(case.principal, case.view)
+            case.enter(world)
         except (RemitError, Denied):
             return False
     return True

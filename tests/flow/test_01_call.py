@@ -6,10 +6,11 @@ import pytest
 
 from remit.answer import Refusal, Released
 from remit.canonical import parse
+from remit.edge.mcp.governed import Governed
 from remit.ledger.receipt import Denial, Noise
 from remit.limits import ARGUMENTS_BYTES_MAX, DEPTH_MAX, INTEGER_MAX
 from remit.reasons import Denied, Reason
-from tests.world import World
+from tests.world import CATALOGUE, World
 
 _DEEP = b"[" * (DEPTH_MAX + 1) + b"]" * (DEPTH_MAX + 1)
 
@@ -139,4 +140,33 @@ async def test_path_tricks_in_a_name_reach_nothing(name: str) -> None:
     said = await world.call(task, params={"name": name, "arguments": {"path": "a"}}, connector=None)
     assert isinstance(said, Refusal)
     assert world.server.got == []
+    await world.holds()
+
+
+@pytest.mark.holds("LIMIT-DENIALS", "LIMIT-RATE")
+async def test_what_is_no_call_costs_its_sender_what_a_call_does() -> None:
+    world = await World.made(CATALOGUE.replace("calls_per_second: 1000", "calls_per_second: 3"))
+    task = await world.task()
+
+    for number in range(50):
+        await world.call(task, params={"name": "read", f"member-{number}": 1})
+    world.now += 60_000
+    await world.recorder.flush()
+
+    assert [denial.reason for denial in await world.bodies(Denial)] == [Reason.CALL_MALFORMED] * 3
+    assert [noise.counts for noise in await world.bodies(Noise)] == [{Reason.CALL_MALFORMED: 47}]
+    await world.holds()
+
+
+@pytest.mark.holds("LIMIT-DENIALS", "LIMIT-RATE")
+async def test_what_the_door_refuses_costs_its_sender_what_a_call_does() -> None:
+    world = await World.made(CATALOGUE.replace("calls_per_second: 1000", "calls_per_second: 3"))
+    ask = world.ask(None)
+    sender = await world.ports.authenticator.agent(ask.token, ask.audience)
+    door = Governed(world.ports, dict)
+
+    for number in range(50):
+        door.refused(Reason.CALL_METHOD, f"`method-{number}`", who=sender)
+
+    assert len(await world.bodies(Denial)) == 3
     await world.holds()

@@ -52,7 +52,7 @@ class Governed:
         return self._jwks()
 
     def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
-        if who is None:
+        if who is None or not self._admitted(who):
             self._world.denials.noise(reason)
             return
         asked = Asked(
@@ -65,6 +65,16 @@ class Governed:
         )
         with suppress(RemitError, Denied):  # it is a no already, on record or not
             self._world.denials.record(Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail=detail)))
+
+    def _admitted(self, who: Principal) -> bool:
+        """Whether the agent may ask more now: what it sends malformed costs what calls cost."""
+        world = self._world
+        try:
+            world.admission.enter(who.name, world.view().agent(who.name).limits, now=world.now())
+        except Denied:
+            return False
+        world.admission.leave(who.name)
+        return True
 
     def _case(self, ask: Ask) -> Case:
         return Case(ask, self._world.new_id(), received=self._world.now())
