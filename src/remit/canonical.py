@@ -42,6 +42,9 @@ def parse(data: bytes, most: int = BODY_BYTES_MAX) -> Any:
 
 def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value, or raise `Denied` for what has no canonical form."""
+    if _is_plain(value):
+        # Over ASCII text and safe integers the sorted encoder writes what RFC 8785 asks for, many times faster.
+        return _SORTED.encode(value)
     try:
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError as e:
@@ -65,6 +68,19 @@ def digest(data: bytes) -> str:
 def digest_of(value: Any) -> str:
     """Digest of a JSON value's canonical bytes."""
     return digest(canonical(value))
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    if kind is bool or value is None:
+        return True
+    if kind is int:
+        return -INTEGER_MAX <= value <= INTEGER_MAX
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(inner) for key, inner in value.items())
+    return kind is list and all(map(_is_plain, value))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -108,6 +124,7 @@ def _check_depth(data: bytes) -> None:
             depth -= 1
 
 
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_integer, parse_float=_real, parse_constant=_constant
 )

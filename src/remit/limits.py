@@ -88,6 +88,7 @@ UNSCOPED_POLICIES_MAX = 200
 POLICY_TYPE_DEPTH_MAX = 8
 POLICY_TYPES_MAX = 2_000
 POLICY_SLICES_MAX = 4_096
+POLICY_ANSWERS_MAX = 256
 
 # The agents' door. Slow senders lose the connection; a page of a list stays well under what SDK clients read.
 REQUEST_ARRIVES_S = 30

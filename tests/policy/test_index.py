@@ -7,11 +7,11 @@ import pytest
 from cedarpy import pst
 from hypothesis import given, settings, strategies as st
 
-from remit.policy.check import evaluated
+from remit.policy.check import Policies, evaluated
 from remit.policy.context import asked_of, context_of, entities_of
 from remit.policy.ground import Ground
 from remit.policy.index import Index
-from remit.policy.model import Request
+from remit.policy.model import ActionShape, Known, Request
 from remit.policy.reads import Path, pruned, reads
 from remit.policy.source import Policy, policies
 from remit.policy.typed import typed
@@ -138,6 +138,17 @@ def test_pruning_changes_nothing(found: tuple[Policy, ...], asked: Request) -> N
         )
     ]
     assert outcomes[0] == outcomes[1]
+
+
+@settings(max_examples=200)
+@given(sets(), st.lists(requests(), min_size=2, max_size=8))
+def test_an_answer_that_is_remembered_is_the_one_the_engine_would_give(
+    found: tuple[Policy, ...], asked: list[Request]
+) -> None:
+    known = Known(actions=tuple(ActionShape(name=name, tiers=tuple(TIERS), schema=FILE) for name in ACTIONS))
+    remembering = Policies(found, known)
+    for one in [*asked, *asked]:
+        assert remembering.decide(one) == Policies(found, known).decide(one)
 
 
 def test_the_index_keeps_apart_what_is_scoped_apart() -> None:

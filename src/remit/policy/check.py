@@ -14,13 +14,14 @@ import re
 from typing import Any, Final, NamedTuple
 
 import cedarpy
+from msgspec import json
 
 from remit.canonical import digest
 from remit.decision import Decision, Verdict
-from remit.limits import POLICY_SLICES_MAX
+from remit.limits import POLICY_ANSWERS_MAX, POLICY_SLICES_MAX
 from remit.policy.cedar_schema import arguments_type
 from remit.policy.context import asked_of, context_of
-from remit.policy.ground import Ground, reads_counters
+from remit.policy.ground import Answer, Ground, reads_counters
 from remit.policy.index import Index
 from remit.policy.model import Known, Request
 from remit.policy.reads import pruned
@@ -28,15 +29,6 @@ from remit.policy.source import Policy, joined
 from remit.policy.typed import RecordOf, typed
 
 _FAILED: Final = re.compile(r"error while evaluating policy `([^`]*)`: (record does not have the attribute `[^`]*`)?")
-
-
-class Answer(NamedTuple):
-    """The engine's answer, approvals resolved."""
-
-    verdict: Verdict
-    policies: tuple[str, ...] = ()
-    approvals: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
 
 
 class _Action(NamedTuple):
@@ -72,7 +64,7 @@ class Policies:
                 verdict=Verdict.DENY, policies=(), policy_set=self.digest, basis=digest(b""), errors=(unknown,)
             )
         ground = self._ground(request, action)
-        answer = evaluated(ground, request, context=context_of(request, action.record))
+        answer = self._answered(ground, request, record=action.record)
         return Decision(
             verdict=answer.verdict,
             policies=answer.policies,
@@ -98,6 +90,21 @@ class Policies:
             request.agent_name, request.connector_name, action=request.action, tier=request.tier
         )
 
+    def _answered(self, ground: Ground, request: Request, *, record: RecordOf) -> Answer:
+        """The engine is a function of slice, entities and what the slice reads: the same question is asked once.
+
+        A slice that reads facts that change with every call (time, history, free arguments) gains nothing by it.
+        """
+        context = pruned(context_of(request, record if ground.slice.reads_arguments else None), ground.slice.paths)
+        asked = json.encode(context)
+        known = ground.answers.get(asked)
+        if known is None:
+            known = evaluated(ground, request, context=context)
+            while len(ground.answers) >= POLICY_ANSWERS_MAX:
+                del ground.answers[next(iter(ground.answers))]
+            ground.answers[asked] = known
+        return known
+
     def _ground(self, request: Request, action: _Action) -> Ground:
         who = (request.agent_name, request.agent, request.connector_name, request.connector)
         key = (*who, request.action, request.tier, request.rows)
@@ -111,8 +118,7 @@ class Policies:
 
 
 def evaluated(ground: Ground, request: Request, *, context: dict[str, Any]) -> Answer:
-    """What the slice says of a whole context, with approvals added to the fixed point."""
-    context = pruned(context, ground.slice.paths)
+    """What the slice says of a context, pruned or whole, with approvals added to the fixed point."""
     approvals: frozenset[str] = frozenset()
     stepping: frozenset[str] = frozenset()
     while True:

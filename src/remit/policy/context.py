@@ -13,9 +13,11 @@ from remit.policy.model import Request
 from remit.policy.typed import RecordOf, projected
 
 
-def context_of(request: Request, record: RecordOf) -> dict[str, Any]:
-    """The whole context of a request whose arguments are typed by `record`, nothing approved."""
-    args, untyped = projected(record, request.args)
+def context_of(request: Request, record: RecordOf | None) -> dict[str, Any]:
+    """The context of a request whose arguments are typed by `record`, nothing approved; without `record`, none of
+    its arguments.
+    """
+    args, untyped = ({}, []) if record is None else projected(record, request.args)
     facts: dict[str, Any] = msgspec.to_builtins(request.facts)
     return {**facts, "args": args, "untyped": untyped, "approvals": []}
 

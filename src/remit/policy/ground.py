@@ -11,6 +11,7 @@ import msgspec
 from cedarpy import pst
 
 from remit.canonical import digest, digest_of
+from remit.decision import Verdict
 from remit.policy.context import entities_of
 from remit.policy.model import Request
 from remit.policy.reads import Path, overlap
@@ -23,6 +24,18 @@ ENGINE: Final = "cedarpy 4.12"
 COUNTED: Final[tuple[Path, ...]] = (("context", "history"), ("context", "task", "calls_left"))
 
 
+_ARGUMENTS: Final = ("args", "untyped")
+
+
+class Answer(NamedTuple):
+    """The engine's answer, approvals resolved."""
+
+    verdict: Verdict
+    policies: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
 class Slice(NamedTuple):
     """Policies ready to evaluate. `paths` are what of the context they read; `approvals` maps policy to name."""
 
@@ -31,26 +44,30 @@ class Slice(NamedTuple):
     paths: frozenset[Path]
     approvals: dict[str, str]
     reads_history: bool
+    reads_arguments: bool
 
     @classmethod
     def of(cls, policies: tuple[Policy, ...]) -> "Slice":
         """The slice of these policies, compiled."""
         trees = {policy.id: policy.tree for policy in policies}
+        paths = frozenset(path[1:] for policy in policies for path in policy.reads if path[0] == "context")
         return cls(
             policies=policies,
             handle=cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=trees, template_links=())),
-            paths=frozenset(path[1:] for policy in policies for path in policy.reads if path[0] == "context"),
+            paths=paths,
             approvals={policy.id: policy.approval for policy in policies if policy.approval is not None},
             reads_history=reads_counters(policies),
+            reads_arguments=any(not path or path[0] in _ARGUMENTS for path in paths),
         )
 
 
 class Ground(NamedTuple):
-    """Everything about a request that can be remembered."""
+    """Everything about a request that can be remembered. `answers` maps what the slice reads (JSON) to its answer."""
 
     slice: Slice
     entities: cedarpy.Entities
     basis: str
+    answers: dict[bytes, Answer]
 
     @classmethod
     def of(cls, request: Request, policies: tuple[Policy, ...], *, arguments_type: bytes) -> "Ground":
@@ -63,7 +80,7 @@ class Ground(NamedTuple):
             "connector": [request.connector_name, msgspec.to_builtins(request.connector)],
             "rows": list(request.rows),
         }
-        return cls(slice=Slice.of(policies), entities=entities_of(request), basis=digest_of(basis))
+        return cls(slice=Slice.of(policies), entities=entities_of(request), basis=digest_of(basis), answers={})
 
 
 def reads_counters(policies: tuple[Policy, ...]) -> bool:
