@@ -1,8 +1,8 @@
 """A tool server over stdio that does as it is told, and worse. Standard library only: it starts in milliseconds.
 
 Run as `stdio_server.py [option…] MARK`. Options: `modern` (speak 2026-07-28 only), `mute` (never answer), `exits` (end
-at once), `deaf` (ignore SIGTERM and the end of stdin), `pages` (lists of one), `renamed` (another server name),
-`fragile` (dies of a question of the modern generation).
+at once), `deaf` (ignore SIGTERM and the end of stdin), `pages` (lists of one), `endless` (lists without end),
+`renamed` (another server name), `fragile` (dies of a question of the modern generation).
 """
 
 import contextlib
@@ -33,6 +33,8 @@ def result(number, **members):
 
 def tools(params):
     listed = [{"name": name, "description": state["description"], "inputSchema": {"type": "object"}} for name in CALLS]
+    if "endless" in OPTIONS:
+        return {"tools": [], "nextCursor": str(int(params.get("cursor", 0)) + 1)}
     if "pages" not in OPTIONS:
         return {"tools": listed}
     at = int(params.get("cursor", 0))

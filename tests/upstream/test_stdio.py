@@ -358,3 +358,14 @@ async def test_a_killed_gateway_leaves_no_server_even_a_deaf_one(tmp_path: Path)
     started.send_signal(signal.SIGKILL)
     await started.wait()
     await gone(server)
+
+
+@pytest.mark.holds("INV-02")
+async def test_a_list_without_end_is_a_fault_before_anything_is_sent(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remit.edge.upstream.listing.OFFERED_S", 0.5)
+    gateway.declare_stdio("box", "endless")
+    with pytest.raises(UpstreamFault, match="within") as fault:
+        await gateway.sessions.advertised("box")
+    assert not fault.value.sent

@@ -4,6 +4,7 @@ An object that is no contract (too large, without a name, without a canonical fo
 be pinned, so it cannot be called. A server that offers too much, or one name twice, is refused as a whole.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from remit.canonical import parse
 from remit.catalogue import contract_of
 from remit.catalogue.model import Contract, ContractKind
 from remit.edge.upstream.conversation import Conversation
+from remit.edge.upstream.wire import timed_out
 from remit.errors import UpstreamFault
 from remit.limits import CONTRACT_BYTES_MAX, CONTRACTS_PER_CONNECTOR_MAX, RESULT_BYTES_MAX
 from remit.reasons import Denied
@@ -23,6 +25,9 @@ _log: Final = logging.getLogger("remit.upstream")
 
 # The name of every `server` contract: what a server calls itself is part of the body, where a change shows.
 SERVER: Final = "server"
+
+# A page may take `LISTING_S`, and there is no end to pages: calls and everybody's drift check wait for the whole of it.
+OFFERED_S: Final = 60.0
 
 
 class _List(NamedTuple):
@@ -47,8 +52,18 @@ async def offered(
     """Everything the server advertises now, its own contract first. Raises `UpstreamFault`.
 
     `origin` is what a stdio server is made of. Capabilities are not part of the server's contract: one server states
-    them differently in the two generations of the protocol.
+    them differently in the two generations of the protocol. All of it has to be said within `OFFERED_S`.
     """
+    try:
+        async with asyncio.timeout(OFFERED_S):
+            return await _offered(conversation, connector, origin=origin)
+    except TimeoutError as e:
+        raise timed_out(OFFERED_S, sent=False) from e
+
+
+async def _offered(
+    conversation: Conversation, connector: str, *, origin: Mapping[str, Any] | None
+) -> tuple[Contract, ...]:
     server = conversation.server
     said = {"serverInfo": {"name": server.name, "version": server.version}, "instructions": server.instructions}
     body = {**said, "process": origin} if origin is not None else said
