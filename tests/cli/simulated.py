@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from remit.edge.serving import unix_listener
+
 TASK: dict[str, Any] = {
     "id": "t-1",
     "agent": "scout",
@@ -29,7 +31,10 @@ class SimulatedDoor:
         self.answers: dict[tuple[str, str], Any] = {}
         self.asked: list[tuple[str, str, Any]] = []
         socket.parent.mkdir(parents=True, exist_ok=True)
-        self._server = _Server(str(socket), _handler(self))
+        self._server = _Server(str(socket), _handler(self), bind_and_activate=False)
+        self._server.socket.close()
+        self._server.socket = unix_listener(socket)  # the gateway's own, for paths of any length
+        self._server.server_activate()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from remit.edge.cli import INTERRUPTED, main
 from remit.edge.cli.door import Refused
 from remit.edge.cli.home import Home
 from remit.errors import RemitError
+from tests.cli.simulated import SimulatedDoor
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 KINDS = (*(kind for kind in RemitError.__subclasses__() if kind.__module__ == errors.__name__), Refused)
@@ -85,6 +87,18 @@ def test_a_gateway_that_hangs_up_is_not_waited_for(remit, home):
         ran = remit("task", "list")
         hanging.join()
     assert (ran.code, "did not answer" in ran.err) == (6, True)
+
+
+def test_a_home_may_lie_deeper_than_a_socket_s_address_is_long(made, tmp_path, capsys):
+    deep = tmp_path / ("x" * 120) / "home"
+    shutil.copytree(made, deep)
+    door = SimulatedDoor(deep / "door.sock")
+    door.answers["GET", "/v1/tasks"] = {"tasks": []}
+    try:
+        assert main(["--home", str(deep), "task", "list"]) == 0
+    finally:
+        door.close()
+    assert capsys.readouterr().out == "no tasks\n"
 
 
 def test_a_bug_is_one_line_and_no_traceback(remit, door, monkeypatch):

@@ -19,8 +19,6 @@ from remit.edge.cli.soundness import soundness
 from remit.errors import RemitError
 from remit.limits import DISK_ALARM_BYTES, DISK_RESERVE_BYTES
 
-# Linux: sun_path of unix(7) holds 108 bytes with the terminating zero.
-_SOCKET_PATH_MAX: Final = 107
 _MIB: Final = 1024 * 1024
 
 
@@ -47,10 +45,14 @@ def checkup(home: Home) -> Iterator[Finding]:
 
 def _modes(home: Home) -> Iterator[Finding]:
     secret = [home.keys, home.state, home.agents, *sorted(home.keys.glob("*")), *sorted(home.agents.glob("*.json"))]
-    open_ = [path for path in secret if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
+    found = [(path, path.stat()) for path in secret if path.exists()]
+    theirs = [path for path, status in found if status.st_uid != os.geteuid()]
+    open_ = [path for path, status in found if stat.S_IMODE(status.st_mode) & 0o077]
+    for path in theirs:
+        yield Finding("modes", "problem", f"`{path}` is owned by another user", "run this as its owner, or `chown` it")
     for path in open_:
         yield Finding("modes", "problem", f"`{path}` is open to others", f"run `chmod go-rwx {path}`")
-    if not open_:
+    if not theirs and not open_:
         yield Finding("modes", "ok", "keys, state and profiles are for their owner only")
 
 
@@ -66,10 +68,6 @@ def _disk(home: Home) -> Iterator[Finding]:
 
 
 def _socket(home: Home) -> Iterator[Finding]:
-    if len(os.fsencode(home.socket)) > _SOCKET_PATH_MAX:
-        told = f"`{home.socket}` is too long for a socket"
-        yield Finding("door", "problem", told, f"move the home: at most {_SOCKET_PATH_MAX} bytes")
-        return
     try:
         runs = Door(home).runs()
     except OSError as e:

@@ -1,6 +1,7 @@
 """HTTP over a unix socket, one request a connection. Apart from `door.py` because not every command needs it."""
 
 import http.client
+import os
 import socket
 from pathlib import Path
 from typing import Final
@@ -20,14 +21,21 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 def connected(path: Path) -> socket.socket:
-    """A connection to the socket; whoever asks what is there closes it. Raises `OSError`."""
+    """A connection to the socket; whoever asks what is there closes it. Raises `OSError`.
+
+    The path may be longer than the 107 bytes a socket address holds: it is reached through its directory's descriptor,
+    for which the right to search the directory is enough.
+    """
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         made.settimeout(_TIMEOUT_S)
-        made.connect(str(path))
+        made.connect(f"/proc/self/fd/{directory}/{path.name}")
     except OSError:
         made.close()
         raise
+    finally:
+        os.close(directory)
     return made
 
 
