@@ -63,13 +63,39 @@ def test_a_profile_is_never_overwritten(remit, home, enrolling):
     before = (home / "agents" / "scout.json").read_bytes()
     ran = remit("agent", "enroll", "scout")
     assert (ran.code, (home / "agents" / "scout.json").read_bytes()) == (2, before)
-    assert len(enrolling.asked) == 2
+    assert [method for method, *_ in enrolling.asked].count("POST") == 1
 
 
-def test_a_refused_enrolment_leaves_no_profile(remit, home, enrolling):
-    enrolling.refuses("POST", "/v1/agents/scout/enroll", "NotPermitted")
-    assert remit("agent", "enroll", "scout").code == 3
-    assert not (home / "agents").exists()
+@pytest.mark.parametrize("fault", ["CallerFault", "ConfigFault", "Conflict", "Denied", "NotPermitted"])
+def test_a_refused_enrolment_leaves_no_profile(remit, home, enrolling, fault):
+    enrolling.refuses("POST", "/v1/agents/scout/enroll", fault)
+    assert remit("agent", "enroll", "scout").code != 0
+    assert list((home / "agents").iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", ["StoreFault", "UpstreamFault", "Surprise"])
+def test_a_profile_is_kept_where_it_may_have_been_enrolled(remit, home, enrolling, fault):
+    enrolling.refuses("POST", "/v1/agents/scout/enroll", fault)
+    ran = remit("agent", "enroll", "scout")
+    assert ran.code != 0
+    assert "whether it is enrolled is not known" in ran.err
+    assert profile.load(home / "agents" / "scout.json").public() == enrolling.asked[-1][2]["jwk"]
+
+
+def _a_file(path):
+    path.write_text("")
+
+
+def _a_link_to_nowhere(path):
+    path.symlink_to("/nowhere")
+
+
+@pytest.mark.parametrize("parent", [_a_file, _a_link_to_nowhere])
+def test_a_key_that_cannot_be_saved_is_not_enrolled(remit, enrolling, tmp_path, parent):
+    parent(tmp_path / "p")
+    ran = remit("agent", "enroll", "scout", "--out", tmp_path / "p" / "scout.json")
+    assert (ran.code, "cannot be written" in ran.err) == (4, True)
+    assert [method for method, *_ in enrolling.asked] == ["GET"]
 
 
 def test_a_key_made_elsewhere_is_enrolled_as_it_is(remit, home, enrolling, tmp_path):
@@ -93,13 +119,6 @@ def test_what_is_no_profile_is_refused(data, tmp_path):
     file.write_bytes(data)
     file.chmod(0o600)
     with pytest.raises(ConfigFault, match="is no agent's profile"):
-        profile.load(file)
-
-
-def test_a_profile_others_could_read_is_refused(tmp_path):
-    file = profile.save(profile.make("scout", url="u", trust_domain="t"), tmp_path / "p.json")
-    file.chmod(0o640)
-    with pytest.raises(ConfigFault, match="open to others"):
         profile.load(file)
 
 

@@ -1,11 +1,10 @@
 """Which home is meant, in this order: named, from the environment, the nearest upwards, here."""
 
-import stat
 from pathlib import Path
 
 import pytest
 
-from remit.edge.cli.files import read_json, read_text, write, write_secret
+from remit.edge.cli.files import read_json, read_text, write
 from remit.edge.cli.home import Home, existing, find
 from remit.errors import CallerFault
 
@@ -38,12 +37,6 @@ def test_without_any_it_is_here(tmp_path, monkeypatch):
     assert find(None) == Home(tmp_path)
     with pytest.raises(CallerFault, match="there is no remit"):
         existing(None)
-
-
-def test_a_secret_is_its_owner_s_from_the_first_byte(tmp_path):
-    file = write_secret(tmp_path / "new" / "secret", b"s")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):

@@ -68,7 +68,7 @@ def test_a_role_that_is_missing_is_named(remit, staffed):
     (staffed / "remit.yaml").write_text(text.replace("[requester, operator, auditor]", "[auditor]"))
     ran = remit("agent", "enroll", "scout")
     assert (ran.code, "it takes the role `operator`" in ran.err) == (3, True)
-    assert not (staffed / "agents").exists()
+    assert list((staffed / "agents").iterdir()) == []
 
 
 def test_the_module_is_the_command():

@@ -2,15 +2,18 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from remit.edge.cli.door import Door, segment
+from remit.edge.cli.door import Door, Refused, segment
 from remit.edge.cli.files import read_json, read_text
-from remit.edge.cli.home import existing
+from remit.edge.cli.home import Home, existing
 from remit.edge.cli.output import Screen, table, visible
 from remit.edge.cli.parser import Parser
 from remit.edge.cli.standing import add_reason, restore, revoke
-from remit.errors import CallerFault
+from remit.errors import CallerFault, ConfigFault, Conflict, NotPermitted, RemitError
+
+# After these nothing was enrolled; after others it may have been.
+_REFUSALS: Final = (CallerFault, ConfigFault, Conflict, NotPermitted, Refused)
 
 
 def declare(parser: Parser) -> None:
@@ -98,28 +101,42 @@ def _list(options: Namespace, screen: Screen) -> None:
 
 
 def _enroll(options: Namespace, screen: Screen) -> None:
-    home, name = existing(options.home), options.name
+    home = existing(options.home)
     door = Door(home)
-    if options.public_key is not None:
-        answer = door.post(f"/v1/agents/{segment(name)}/enroll", {"jwk": read_json(options.public_key)})
-        screen.answer(answer, (_enrolled(name, answer),))
+    if options.public_key is None:
+        _enroll_new(options, screen, home=home, door=door)
         return
+    answer = door.post(_enrolment(options.name), {"jwk": read_json(options.public_key)})
+    screen.answer(answer, (_enrolled(options.name, answer),))
+
+
+def _enroll_new(options: Namespace, screen: Screen, *, home: Home, door: Door) -> None:
     from remit.catalogue import load
     from remit.edge.cli.profile import make, save
 
-    file = options.out or home.profile(name)
-    if file.exists():
-        raise CallerFault(f"`{file}` exists already", "keys are never overwritten; choose another file with --out")
+    name = options.name
     declared = load(read_text(home.catalogue), str(home.catalogue))
     profile = make(name, url=door.get("/v1/status")["url"], trust_domain=declared.trust_domain)
-    answer = door.post(f"/v1/agents/{segment(name)}/enroll", {"jwk": profile.public()})
-    save(profile, file)
+    # Saved first: a crash in between leaves a key that opens no door, not one in force that nobody holds.
+    file = save(profile, options.out or home.profile(name))
+    try:
+        answer = door.post(_enrolment(name), {"jwk": profile.public()})
+    except _REFUSALS:
+        file.unlink()
+        raise
+    except RemitError:
+        screen.note(f"whether it is enrolled is not known: `remit agent list` shows it; its profile is kept in {file}")
+        raise
     lines = (
         _enrolled(name, answer),
         f"its profile is {file}",
         f"connect it with: remit connect --agent {visible(name)}",
     )
     screen.answer({**answer, "profile": str(file)}, lines)
+
+
+def _enrolment(name: str) -> str:
+    return f"/v1/agents/{segment(name)}/enroll"
 
 
 def _enrolled(name: str, answer: dict[str, Any]) -> str:

@@ -4,10 +4,12 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from remit.errors import CallerFault
+from remit.errors import CallerFault, ConfigFault
 
 _SECRET_MODE: Final = 0o600
 _READ_MAX: Final = 16 * 1024 * 1024
@@ -33,17 +35,33 @@ def read_json(file: Path) -> Any:
 
 
 def write_secret(file: Path, data: bytes) -> Path:
-    """Write a file only its owner can read, under its final name only when it is whole."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _placed(file, data, mode=_SECRET_MODE)
+    """Write a new file only its owner can read, under its final name only when it is whole. Raises `ConfigFault` when
+    it cannot be written, `CallerFault` when something is there already.
+    """
+    if os.path.lexists(file):
+        raise CallerFault(f"`{file}` exists already", "secrets are never overwritten; choose another file")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _draft(file, data, mode=_SECRET_MODE) as draft:
+            os.link(draft, file)  # unlike a renaming, it never replaces what was put there meanwhile
+    except OSError as e:
+        raise ConfigFault(f"`{file}` cannot be written: {e.strerror}", "choose a directory you may write to") from e
+    return file
 
 
 def write(file: Path, data: bytes) -> Path:
-    """Write a file, under its final name only when it is whole."""
-    return _placed(file, data, mode=0o666)
+    """Write a file, under its final name only when it is whole. Raises `CallerFault`."""
+    try:
+        with _draft(file, data, mode=0o666) as draft:
+            draft.replace(file)
+    except OSError as e:
+        raise CallerFault(f"`{file}` cannot be written: {e.strerror}") from e
+    return file
 
 
-def _placed(file: Path, data: bytes, *, mode: int) -> Path:
+@contextmanager
+def _draft(file: Path, data: bytes, *, mode: int) -> Iterator[Path]:
+    """The data in a file beside its final place, gone at the end unless it was moved there."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         # The mode stands from the first byte on: nobody can open the draft in between.
@@ -51,8 +69,6 @@ def _placed(file: Path, data: bytes, *, mode: int) -> Path:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        draft.replace(file)
-    except OSError as e:
+        yield draft
+    finally:
         draft.unlink(missing_ok=True)
-        raise CallerFault(f"`{file}` cannot be written: {e.strerror}") from e
-    return file

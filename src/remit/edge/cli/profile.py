@@ -4,8 +4,6 @@ JSON, mode 0600: {agent, url, trust_domain, key}. `key` is the agent's own priva
 that agent alone; `url` is the gateway's. A profile others could read is refused.
 """
 
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from msgspec import Struct
 from remit.edge.cli.files import write_secret
 from remit.edge.keys.files import TokenKey
 from remit.edge.keys.local import LocalIssuer
+from remit.edge.keys.secret import read_secret
 from remit.errors import ConfigFault
 
 
@@ -46,20 +45,13 @@ def make(agent: str, *, url: str, trust_domain: str) -> Profile:
 
 
 def save(profile: Profile, file: Path) -> Path:
-    """Write it for its owner only."""
+    """Write it for its owner only, to a new file. Raises `ConfigFault`, `CallerFault` when something is there."""
     return write_secret(file, msgspec.json.encode(profile) + b"\n")
 
 
 def load(file: Path) -> Profile:
-    """Read one. Raises `ConfigFault` when it is missing, open to others or not a profile."""
-    try:
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
-            found = os.fstat(opened.fileno())
-            data = opened.read()
-    except OSError as e:
-        raise ConfigFault(f"the profile `{file}` cannot be read", "`remit agent enroll NAME` makes one") from e
-    if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
-        raise ConfigFault(f"the profile `{file}` is open to others", f"run `chmod 600 {file}` as its owner")
+    """Read one. Raises `ConfigFault` when it is missing, another's, open to others or not a profile."""
+    data = read_secret(file, what="profile", advice="`remit agent enroll NAME` makes one")
     try:
         return msgspec.json.decode(data, type=Profile)
     except msgspec.MsgspecError:

@@ -7,9 +7,7 @@ ES256 because it verifies a fifth faster than Ed25519 here (91 against 114 micro
 """
 
 import os
-import stat
 from pathlib import Path
-from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
@@ -21,11 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc.jwk import ECKey
 from joserfc.jws import serialize_compact
 
+from remit.edge.keys.secret import read_secret
 from remit.errors import ConfigFault
 from remit.identity.jwk import enrollable
 from remit.identity.model import Key
-
-_PEM_BYTES_MAX: Final = 4096
 
 
 class TokenKey:
@@ -65,16 +62,8 @@ def make_key(path: Path) -> TokenKey:
 
 
 def load_key(path: Path) -> TokenKey:
-    """Read a key `make_key` wrote. Raises `ConfigFault` if others can read it or it is not one."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as e:
-        raise ConfigFault(f"the key `{path}` cannot be read", "run `remit init` or `remit agent enroll`") from e
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
-        if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
-            raise ConfigFault(f"the key `{path}` is open to others", f"run `chmod 600 {path}` as its owner")
-        return TokenKey(_decoded(file.read(_PEM_BYTES_MAX), path))
+    """Read a key `make_key` wrote. Raises `ConfigFault` if it is another's, others can read it or it is not one."""
+    return TokenKey(_decoded(read_secret(path, what="key", advice="run `remit init` or `remit agent enroll`"), path))
 
 
 def _decoded(pem: bytes, path: Path) -> EllipticCurvePrivateKey:

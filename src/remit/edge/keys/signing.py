@@ -6,12 +6,12 @@ checkpoints and its own successor, nothing else; tokens and sessions have keys o
 
 import base64
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from remit.edge.keys.secret import read_secret
 from remit.errors import ConfigFault, Unverified
 from remit.ledger.checkpoint import ED25519, Key, parse_key
 from remit.ledger.receipt import Actor, KeyEvent
@@ -67,16 +67,9 @@ def make_signer(name: str) -> LedgerSigner:
 
 
 def load_signer(path: Path) -> LedgerSigner:
-    """Read a key that `save` wrote. Raises `ConfigFault` when others can read it or it is not one."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as e:
-        raise ConfigFault(f"the ledger key `{path}` cannot be read", "run `remit init`, or name the right file") from e
-    with os.fdopen(handle) as file:
-        found = os.fstat(file.fileno())
-        if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
-            raise ConfigFault(f"the ledger key `{path}` is open to others", f"run `chmod 600 {path}` as its owner")
-        return _decode(file.read(4096).strip(), path)
+    """Read a key that `save` wrote. Raises `ConfigFault` when it is another's, others can read it or it is not one."""
+    data = read_secret(path, what="ledger key", advice="run `remit init`, or name the right file")
+    return _decode(data.decode(errors="replace").strip(), path)
 
 
 def rotation(old: LedgerSigner, new: LedgerSigner, *, actor: Actor) -> KeyEvent:
