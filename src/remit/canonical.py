@@ -77,7 +77,7 @@ def _is_plain(value: Any) -> bool:
     if kind is bool or value is None:
         return True
     if kind is int:
-        return -INTEGER_MAX <= value <= INTEGER_MAX
+        return bool(-INTEGER_MAX <= value <= INTEGER_MAX)
     if kind is dict:
         return all(type(key) is str and key.isascii() and _is_plain(inner) for key, inner in value.items())
     return kind is list and all(map(_is_plain, value))

@@ -3,11 +3,12 @@
 from typing import Any
 
 import jsonschema_rs
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from remit.errors import CallerFault
 from remit.reasons import Denied
 from remit.schema import conforming, open_places
+from remit.schema.compiled import compiled
 from tests.schema.conftest import called, pinned
 
 NAMES = st.sampled_from("abcd")
@@ -92,3 +93,42 @@ def test_reading_a_schema_leaves_it_as_it_was(schema: dict[str, Any]) -> None:
     except CallerFault:
         raise AssertionError("a valid schema was refused") from None
     assert repr(schema) == before
+
+
+USUAL = st.recursive(
+    LEAVES
+    | st.just({"anyOf": [{"type": "string"}, {"type": "null"}]})
+    | st.just({"type": "array", "items": {"type": "integer"}})
+    | st.just({"type": "object"}),
+    lambda inside: st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["object", "string", ["object", "null"]]),
+            "properties": st.dictionaries(NAMES, inside, max_size=3),
+            "required": st.lists(NAMES, unique=True, max_size=1),
+            "additionalProperties": st.one_of(st.booleans(), inside),
+            "items": inside,
+        },
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=500)
+@given(st.one_of(USUAL, NESTED), TREES)
+def test_the_quick_way_says_yes_to_exactly_what_the_long_way_has_nothing_against(
+    schema: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    ready = compiled(schema)
+    against = [*ready.failures(arguments)] or [*ready.unnamed(arguments)]
+    if ready.quick is not None:
+        assert ready.fits(arguments) == (not against)
+
+
+def test_schemas_as_servers_write_them_have_the_quick_way_and_composed_ones_do_not() -> None:
+    usual = {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}}}
+    assert compiled(usual).quick is not None
+    for keyword in ("allOf", "oneOf", "anyOf"):
+        assert compiled({keyword: [{"properties": {"a": {}}}]}).quick is None
+    assert compiled({"properties": {"a": {"$ref": "#"}}}).quick is None
+    assert compiled({"patternProperties": {"^a": {}}}).quick is None

@@ -62,6 +62,8 @@ def _arguments(arguments: dict[str, Any], contract: Contract) -> None:
         ready = _input(contract)
     except CallerFault as e:
         raise Denied(Reason.SCHEMA_ARGUMENTS, f"the pinned contract cannot be used: {e.message}") from e
+    if ready.fits(arguments):
+        return
     _refuse(Reason.SCHEMA_ARGUMENTS, ready.failures(arguments))
     _refuse(Reason.SCHEMA_ARGUMENTS, (f"`{at[:200]}` (not in the schema)" for at in ready.unnamed(arguments)))
 

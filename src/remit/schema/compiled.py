@@ -21,6 +21,7 @@ from remit.canonical import digest
 from remit.errors import CallerFault
 from remit.limits import CONTRACT_BYTES_MAX, SCHEMAS_COMPILED_MAX
 from remit.schema.places import deepest, open_in, settles, speaks_of_members
+from remit.schema.shut import shut
 from remit.schema.walk import Document, escaped
 
 _WORLD: Final = "remit:world"
@@ -29,11 +30,18 @@ _ADVICE: Final = "ask the owner of the tool server to correct it"
 
 
 class Compiled(NamedTuple):
-    """`depth` is how deep a value may nest to be checked at all; `open` lists the open places."""
+    """`depth` is how deep a value may nest to be checked at all; `open` lists the open places; `quick`, where there is
+    one, says yes to exactly the values that fit and hold nothing unnamed.
+    """
 
     validator: Validator
     depth: int
     open: tuple[str, ...]
+    quick: Validator | None
+
+    def fits(self, value: Any) -> bool:
+        """Whether it is known at once that there is nothing against a value; a no means: look into it."""
+        return self.quick is not None and not _deeper(value, self.depth) and self.quick.is_valid(value)
 
     def failures(self, value: Any) -> Iterator[str]:
         """Where a value does not fit and by which keyword: `` `/path` (type)``. Never any part of a value."""
@@ -84,6 +92,7 @@ def _compile(schema: Any) -> Compiled:
     everything = document.everything()
     json_schema.compiled(document.root.node)  # first as it stands: what follows may rely on its being a schema
     depth, places = deepest(document), open_in(document)
+    closed = shut(schema)
     for part in everything.values():
         if isinstance(part.node, dict):
             part.node.pop(_WORLD, None)
@@ -93,7 +102,8 @@ def _compile(schema: Any) -> Compiled:
                 part.node[_WORLD] = "settled"
             elif speaks_of_members(document, document.tree(part)):
                 part.node[_WORLD] = "closed"
-    return Compiled(json_schema.compiled(document.root.node), depth, places)
+    quick = None if closed is None else json_schema.compiled(closed)
+    return Compiled(json_schema.compiled(document.root.node), depth, places, quick)
 
 
 def _unnamed(value: Any, closed: dict[str, set[str]], *, at: str = "") -> Iterator[str]:
