@@ -1,8 +1,8 @@
 """The quick way: a schema of the usual shape as one validator of the closed world.
 
-Where objects are described by `properties` alone and nothing is composed, closing the text is sound: one look at a value
-then says yes, and only a no is looked into by `compiled`, which says why. Everything else has no quick way. A test holds
-that both ways agree.
+Where objects are described by `properties` alone and nothing is composed, closing the text is sound: one look at a
+value then says yes, and only a no is looked into by `compiled`, which says why. Everything else has no quick way. A
+test holds that both ways agree.
 """
 
 from collections.abc import Mapping
