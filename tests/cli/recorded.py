@@ -91,9 +91,5 @@ def _decided(asked: Request) -> tuple[Asked, dict[str, bytes]]:
 
 def checkpoint(home: Path) -> bytes:
     """The newest checkpoint of a home's ledger, as an auditor would save it."""
-
-    async def newest() -> bytes:
-        async with Record(Home(home)) as opened:
-            return await opened.ledger.checkpoint()
-
-    return asyncio.run(newest())
+    with Record(Home(home)) as opened:
+        return opened.ledger.checkpoint()

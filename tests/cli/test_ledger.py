@@ -64,6 +64,11 @@ def test_the_timeline_of_a_task_holds_nothing_else(remit, recorded):
     assert remit("ledger", "show", "--task", "none").out == "nothing yet\n"
 
 
+def test_a_long_record_is_shown_whole(remit, made):
+    record(made, *(malformed() for _ in range(1030)))
+    assert [one["seq"] for one in remit("ledger", "show", "--json").json["receipts"]] == list(range(1031))
+
+
 def test_json_is_the_receipts_themselves(remit, recorded):
     receipts = remit("ledger", "show", "--json").json["receipts"]
     assert [one["seq"] for one in receipts] == [0, 1, 2, 3, 4, 5]

@@ -196,7 +196,7 @@ def _walked(bundle: Bundle) -> Walk:
     kept: dict[int, list[Value]] = {}
     for value in bundle.values:
         kept.setdefault(value.seq, []).append(value)
-    walk = Walk(bundle.manifest)
+    walk = Walk(bundle.manifest.scope, bundle.manifest.task)
     for seq, leaf in zip(_seqs(bundle), bundle.leaves, strict=True):
         receipt = decode(seq, leaf)
         with _named(f"receipt {seq}"):

@@ -12,7 +12,6 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from remit.errors import Unverified
-from remit.ledger.bundle import Manifest
 from remit.ledger.receipt import FORMAT, Erasure, Intent, Outcome, Receipt, Value
 
 
@@ -38,10 +37,12 @@ def decode(seq: int, leaf: bytes) -> Receipt:
 
 
 class Walk:
-    """Steps through receipts in order. `open` are intents without an outcome; the rest are counts."""
+    """Steps through receipts in order. `scope` and `task` are the bundle's. `open` are intents without an outcome; the
+    rest are counts.
+    """
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._scope, self._task = manifest.scope, manifest.task
+    def __init__(self, scope: str, task: str | None) -> None:
+        self._scope, self._task = scope, task
         self._at = self._last = -1
         self.tasks: dict[str, int] = {}
         self.open: dict[int, tuple[str, str | None]] = {}

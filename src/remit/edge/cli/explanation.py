@@ -4,7 +4,6 @@ Everything it is derived from is found by the digests the receipt holds, so it t
 beside it. A call refused before policy was asked is told with its reason.
 """
 
-import asyncio
 import hashlib
 import json
 from argparse import Namespace
@@ -41,7 +40,7 @@ def explain(options: Namespace, screen: Screen) -> None:
     if options.bundle is not None:
         evidence = _in_bundle(options.bundle, options.receipt)
     else:
-        evidence = asyncio.run(_in_store(options, options.receipt))
+        evidence = _in_store(options, options.receipt)
     if "facts" not in evidence.values:
         _before_policy(evidence, screen)
         return
@@ -119,16 +118,16 @@ def _in_bundle(directory: Path, seq: int) -> Evidence:
     return _evidence(decode(seq, bundle.leaves[numbers.index(seq)]), values, blobs=blobs)
 
 
-async def _in_store(options: Namespace, seq: int) -> Evidence:
-    async with Record(existing(options.home)) as record:
-        leaf = await record.ledger.leaf(seq)
+def _in_store(options: Namespace, seq: int) -> Evidence:
+    with Record(existing(options.home)) as record:
+        leaf = record.ledger.leaf(seq)
         if leaf is None:
             raise CallerFault(f"there is no receipt {seq}", "`remit ledger show` lists them")
         receipt = decode(seq, leaf)
         asked = getattr(receipt.body, "asked", None)
         named = (asked.contract, asked.policy_set) if isinstance(asked, Asked) else ()
-        blobs = {name: data for name in named if name and (data := await record.ledger.blob(name)) is not None}
-        return _evidence(receipt, await record.ledger.values(seq), blobs=blobs)
+        blobs = {name: data for name in named if name and (data := record.ledger.blob(name)) is not None}
+        return _evidence(receipt, record.ledger.values(seq, seq + 1), blobs=blobs)
 
 
 def _evidence(receipt: Receipt, values: Iterable[Value], *, blobs: Mapping[str, bytes]) -> Evidence:

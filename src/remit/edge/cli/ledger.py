@@ -117,7 +117,7 @@ def _checkpoints(parser: Parser, *, required: bool = False) -> None:
 def _show(options: Namespace, screen: Screen) -> None:
     from remit.edge.cli.records import show
 
-    _run(show(existing(options.home), screen, task=options.task, follow=options.follow))
+    show(existing(options.home), screen, task=options.task, follow=options.follow)
 
 
 def _export(options: Namespace, screen: Screen) -> None:

@@ -1,7 +1,8 @@
 """Proof for people who were not there: bundles and portable receipts written, and verified from nothing but files."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -9,9 +10,10 @@ import msgspec
 from remit.edge.cli.files import write
 from remit.edge.cli.home import Home, existing, find
 from remit.edge.cli.output import Screen
-from remit.edge.cli.records import Record
 from remit.edge.keys.signing import load_signer
 from remit.edge.store import export as out
+from remit.edge.store.reads import Ledger
+from remit.edge.store.sqlite import open_readonly
 from remit.errors import CallerFault, ConfigFault, Unverified
 from remit.ledger import checkpoint
 from remit.ledger.bundle import read_published
@@ -23,9 +25,9 @@ from remit.ledger.verify import Report, verify as verified
 async def export(options: Namespace, screen: Screen) -> None:
     """`remit ledger export`: a new directory that verifies elsewhere."""
     home = existing(options.home)
-    async with Record(home) as record:
+    async with _opened(home) as ledger:
         made = await out.export(
-            record.ledger,
+            ledger,
             options.directory,
             keys=_claimed(home),
             task=options.task,
@@ -38,9 +40,9 @@ async def export(options: Namespace, screen: Screen) -> None:
 async def prove(options: Namespace, screen: Screen) -> None:
     """`remit ledger prove`: one receipt as a file that verifies by itself."""
     home = existing(options.home)
-    async with Record(home) as record:
+    async with _opened(home) as ledger:
         since = _sizes(options.checkpoint)
-        data = await out.prove(record.ledger, options.receipt, keys=_claimed(home), since=since)
+        data = await out.prove(ledger, options.receipt, keys=_claimed(home), since=since)
     if options.out is None:
         screen.exactly(data.decode())
         return
@@ -53,14 +55,14 @@ async def prove(options: Namespace, screen: Screen) -> None:
 async def consistency(options: Namespace, screen: Screen) -> None:
     """`remit ledger consistency`: the record begins with what was said of it. Raises `Unverified` where it does not."""
     keys = trusted(options.key, options.home)
-    async with Record(existing(options.home)) as record:
-        now = checkpoint.verify(await record.ledger.checkpoint(), keys)
+    async with _opened(existing(options.home)) as ledger:
+        now = checkpoint.verify(await ledger.checkpoint(), keys)
         sizes = []
         for note in [note for file in options.checkpoint for note in saved(file)]:
             old = checkpoint.verify(note, keys)
             if old.size > now.size:
                 raise Unverified(f"the ledger was truncated: it had {old.size} receipts and has {now.size}")
-            proof = await out.consistency(record.ledger, old.size)
+            proof = await out.consistency(ledger, old.size)
             check_consistency((old.size, old.root), (now.size, now.root), proof)
             sizes.append(old.size)
     told = f"the record of {now.size} receipts extends {len(sizes)} checkpoints, of sizes {', '.join(map(str, sizes))}"
@@ -94,6 +96,15 @@ def saved(file: Path) -> tuple[bytes, ...]:
     if not data.strip():
         raise Unverified(f"`{file}` holds no checkpoint")
     return read_published(data) if data.startswith(b'"') else (data,)
+
+
+@asynccontextmanager
+async def _opened(home: Home) -> AsyncIterator[Ledger]:
+    ledger = await open_readonly(home.database)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
 
 
 def _claimed(home: Home) -> tuple[str, ...]:

@@ -1,16 +1,14 @@
 """The record read where it lies: beside a running gateway or without one, and never written."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import Iterator
 from typing import Any, Final, Self
 
 from remit.edge.cli.home import Home
 from remit.edge.cli.output import Screen
 from remit.edge.cli.timeline import Entry, Timeline, line
-from remit.edge.store.reads import Ledger
-from remit.edge.store.sqlite import open_readonly
-from remit.ledger.checkpoint import read
+from remit.edge.store.sqlite_reader import SqliteReader
 from remit.ledger.receipt import Denial, Intent, Receipt
 from remit.ledger.walk import decode
 
@@ -21,43 +19,40 @@ class Record:
     """The ledger of a home, open for reading. Raises `StoreFault`."""
 
     def __init__(self, home: Home) -> None:
-        self._path = home.database
-        self.ledger: Ledger
+        self.ledger = SqliteReader(home.database)
 
-    async def __aenter__(self) -> Self:
-        self.ledger = await open_readonly(self._path)
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.ledger.close()
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
 
-    async def size(self) -> int:
-        """How many receipts are durable now."""
-        return read(await self.ledger.checkpoint()).checkpoint.size
+    def receipts(self, start: int, task: str | None = None) -> Iterator[tuple[Receipt, bytes]]:
+        """Durable receipts from `start` on, of one task if named, with their exact bytes."""
+        size = self.ledger.size()
+        while page := self.ledger.page(start, size, task=task):
+            for seq, leaf in page:
+                yield decode(seq, leaf), leaf
+            start = page[-1][0] + 1
 
-    async def receipts(self, start: int, task: str | None = None) -> AsyncIterator[tuple[Receipt, bytes]]:
-        """Durable receipts from `start` on, with their exact bytes."""
-        async for seq, leaf in self.ledger.leaves(start, await self.size(), task=task):
-            yield decode(seq, leaf), leaf
-
-    async def entries(self, receipt: Receipt, timeline: Timeline) -> list[Entry]:
+    def entries(self, receipt: Receipt, timeline: Timeline) -> list[Entry]:
         """What the timeline tells of one receipt, with the values kept beside it."""
         named = isinstance(receipt.body, Intent | Denial)
-        values = {value.name: value.data for value in await self.ledger.values(receipt.seq)} if named else {}
-        return list(timeline.take(receipt, values))
+        kept = self.ledger.values(receipt.seq, receipt.seq + 1) if named else ()
+        return list(timeline.take(receipt, {value.name: value.data for value in kept}))
 
 
-async def show(home: Home, screen: Screen, *, task: str | None, follow: bool) -> None:
+def show(home: Home, screen: Screen, *, task: str | None, follow: bool) -> None:
     """The timeline of the record, in the order of what was decided; with `follow`, as it happens, until interrupted."""
     timeline, start, since = Timeline(), 0, None
     told: list[Any] = []
     while True:
         entries: list[Entry] = []
-        async with Record(home) as record:
-            async for receipt, leaf in record.receipts(start, task):
+        with Record(home) as record:
+            for receipt, leaf in record.receipts(start, task):
                 start = receipt.seq + 1
                 since = receipt.at if since is None else since
-                entries += await record.entries(receipt, timeline)
+                entries += record.entries(receipt, timeline)
                 if screen.json:
                     told.append(json.loads(leaf))
         if not follow:
@@ -71,4 +66,4 @@ async def show(home: Home, screen: Screen, *, task: str | None, follow: bool) ->
         told.clear()
         if entries:
             screen.say(*(line(entry, screen, since=since or 0) for entry in entries))
-        await asyncio.sleep(FOLLOW_S)
+        time.sleep(FOLLOW_S)

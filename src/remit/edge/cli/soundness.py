@@ -1,6 +1,5 @@
 """Whether keys, ledger and clock of a home fit: the signed root is that of the receipts, time has not run back."""
 
-import asyncio
 from collections.abc import Iterator
 
 from remit.edge.cli.finding import Finding, problem
@@ -26,21 +25,21 @@ def soundness(home: Home) -> Iterator[Finding]:
         yield problem("keys", e)
         return
     try:
-        yield from asyncio.run(_ledger(home, signer))
+        yield from _ledger(home, signer)
     except RemitError as e:
         yield problem("ledger", e)
 
 
-async def _ledger(home: Home, signer: LedgerSigner) -> list[Finding]:
-    async with Record(home) as record:
-        checkpoint = verify(await record.ledger.checkpoint(), (parse_key(signer.verifier_key()),))
-        if Tree(split(await record.ledger.leaf_hashes(0, checkpoint.size))).root() != checkpoint.root:
+def _ledger(home: Home, signer: LedgerSigner) -> list[Finding]:
+    with Record(home) as record:
+        checkpoint = verify(record.ledger.checkpoint(), (parse_key(signer.verifier_key()),))
+        if Tree(split(record.ledger.hashes(0, checkpoint.size))).root() != checkpoint.root:
             raise Unverified("the receipts do not lead to the signed root", "export and verify it; keep a copy")
         told = (
             f"{checkpoint.size} receipts lead to the signed root; `remit ledger export` and `verify` read each of them"
         )
         found = [Finding("ledger", "ok", told)]
-        last = await record.ledger.leaf(checkpoint.size - 1)
+        last = record.ledger.leaf(checkpoint.size - 1)
     behind = decode(checkpoint.size - 1, last).at - now_ms() if last else 0
     if behind > CLOCK_REGRESSION_MS:
         told = f"the clock is {behind // 1000} s behind the last receipt: every call is denied"

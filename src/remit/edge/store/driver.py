@@ -14,7 +14,6 @@ from remit.commit.model import Row
 from remit.commit.state import Delta, Leaf, OpenIntent
 from remit.ledger.receipt import Value
 
-PAGE: Final = 512
 POINTS: Final = ("begin", "receipts", "state", "checkpoint", "committed")
 
 Fault = Callable[[str], None]
@@ -55,7 +54,7 @@ class Reader(Protocol):
         ...
 
     def page(self, start: int, stop: int, *, task: str | None) -> list[tuple[int, bytes]]:
-        """The first leaves, at most `PAGE`, with start <= seq < stop, of one task if named."""
+        """The first leaves with start <= seq < stop, of one task if named: a page of some hundred, or all."""
         ...
 
     def hashes(self, start: int, stop: int) -> bytes:

@@ -5,19 +5,22 @@ A first-class driver for tests, trials and embedding. What it keeps is a `Memory
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import Struct, field
 
 from remit.commit.model import Row
 from remit.commit.state import Leaf, OpenIntent, Saved, State
 from remit.edge.store.disk import Alarmed, Disk, unheard
-from remit.edge.store.driver import PAGE, Fault, Group, no_fault, still_open
+from remit.edge.store.driver import Fault, Group, no_fault, still_open
 from remit.edge.store.sequencer import Given, Sequencer
 from remit.errors import StoreFault
 from remit.ledger.checkpoint import Checkpoint, Signer, sign
 from remit.ledger.merkle import EMPTY_ROOT, Frontier
 from remit.ledger.receipt import Value
 from remit.limits import DISK_ALARM_BYTES
+
+_PAGE: Final = 512
 
 
 class Memory(Struct):
@@ -73,11 +76,11 @@ class MemoryDriver:
         return self._memory.leaves[seq].data if 0 <= seq < len(self._memory.leaves) else None
 
     def page(self, start: int, stop: int, *, task: str | None) -> list[tuple[int, bytes]]:
-        """At most `PAGE` leaves."""
+        """At most `_PAGE` leaves."""
         if task is None:
-            found = self._memory.leaves[max(start, 0) : max(stop, 0)][:PAGE]
+            found = self._memory.leaves[max(start, 0) : max(stop, 0)][:_PAGE]
         else:
-            found = [leaf for leaf in self._memory.by_task.get(task, ()) if start <= leaf.seq < stop][:PAGE]
+            found = [leaf for leaf in self._memory.by_task.get(task, ()) if start <= leaf.seq < stop][:_PAGE]
         return [(leaf.seq, leaf.data) for leaf in found]
 
     def hashes(self, start: int, stop: int) -> bytes:

@@ -8,23 +8,21 @@ bulk of it, and the writer only the last frames, between two groups.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from remit.commit.state import State
 from remit.edge.store.disk import Alarmed, Disk, free_bytes, unheard
-from remit.edge.store.driver import PAGE, Fault, Group, no_fault, still_open
+from remit.edge.store.driver import Fault, Group, no_fault, still_open
 from remit.edge.store.lock import Lock
 from remit.edge.store.reads import Ledger
 from remit.edge.store.recovery import create, recover
-from remit.edge.store.schema import SCHEMA, many
+from remit.edge.store.schema import many
 from remit.edge.store.sequencer import Given, Sequencer
-from remit.errors import StoreFault
+from remit.edge.store.sqlite_reader import SqliteReader, connect, faults
 from remit.ledger.checkpoint import Key, Signer
-from remit.ledger.receipt import Value
 from remit.limits import VALUES_PER_RECEIPT_MAX
 
 # Measured: a copy of 16 MiB takes about 20 ms of another thread; the WAL then stays near twice that.
@@ -35,75 +33,6 @@ _RECEIPT_BYTES: Final = 512
 
 _UPSERT_STATE: Final = "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, version = excluded.version"
 _UPSERT_COUNTER: Final = "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-
-
-class SqliteReader:
-    """Reads of one connection. Raises `StoreFault` when the file cannot be read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with faults(path):
-            self._db = connect(path, "ro")
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found != SCHEMA:
-            self._db.close()
-            raise StoreFault(f"`{path}` is no store of schema {SCHEMA}", "use the Remit version that wrote it")
-
-    def leaf(self, seq: int) -> bytes | None:
-        """The exact bytes of a receipt."""
-        return self._one("SELECT leaf FROM leaves WHERE seq = ?", seq)
-
-    def page(self, start: int, stop: int, *, task: str | None) -> list[tuple[int, bytes]]:
-        """At most `PAGE` leaves."""
-        if task is None:
-            sql = "SELECT seq, leaf FROM leaves WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
-            return self._all(sql, start, stop, PAGE)
-        sql = "SELECT seq, leaf FROM leaves WHERE task = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
-        return self._all(sql, task, start, stop, PAGE)
-
-    def hashes(self, start: int, stop: int) -> bytes:
-        """Concatenated leaf hashes."""
-        rows = self._all("SELECT hash FROM hashes WHERE seq >= ? AND seq < ? ORDER BY seq", start, stop)
-        return b"".join(hashed for (hashed,) in rows)
-
-    def values(self, start: int, stop: int) -> tuple[Value, ...]:
-        """The values kept beside some receipts."""
-        first, end = start * VALUES_PER_RECEIPT_MAX, stop * VALUES_PER_RECEIPT_MAX
-        rows = self._all("SELECT id, name, salt, data FROM kept WHERE id >= ? AND id < ? ORDER BY id", first, end)
-        return tuple(
-            Value(seq=at // VALUES_PER_RECEIPT_MAX, name=name, salt=salt, data=data) for at, name, salt, data in rows
-        )
-
-    def blob(self, digest: str) -> bytes | None:
-        """A content-addressed blob."""
-        return self._one("SELECT data FROM blobs WHERE digest = ?", digest)
-
-    def blobs(self) -> tuple[str, ...]:
-        """The digests of all blobs."""
-        return tuple(digest for (digest,) in self._all("SELECT digest FROM blobs ORDER BY rowid"))
-
-    def checkpoint(self) -> bytes:
-        """The newest checkpoint."""
-        found = self._one("SELECT checkpoint FROM now")
-        if found is None:
-            raise StoreFault(f"`{self._path}` holds no checkpoint", "restore it from a backup")
-        return found
-
-    def checkpoints(self) -> tuple[bytes, ...]:
-        """The history's checkpoints."""
-        return tuple(note for (note,) in self._all("SELECT checkpoint FROM history ORDER BY size"))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    def _all(self, sql: str, *arguments: Any) -> list[Any]:
-        with faults(self._path):
-            return self._db.execute(sql, arguments).fetchall()
-
-    def _one(self, sql: str, *arguments: Any) -> bytes | None:
-        rows = self._all(sql, *arguments)
-        return rows[0][0] if rows else None
 
 
 class SqliteDriver(SqliteReader):
@@ -238,29 +167,6 @@ async def open_sqlite(
 async def open_readonly(path: Path) -> Ledger:
     """The durable ledger at `path`, also while a gateway writes to it. Raises `StoreFault`."""
     return Ledger(await asyncio.to_thread(SqliteReader, path))
-
-
-def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """A connection any one thread at a time may use; transactions are begun by hand."""
-    db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,  # more than `schema.many` makes
-        timeout=5,
-    )
-    db.execute("PRAGMA temp_store = MEMORY")
-    return db
-
-
-@contextmanager
-def faults(path: Path) -> Iterator[None]:
-    """Foreign errors become ours once, here."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as e:
-        raise StoreFault(f"the store `{path}` cannot be read or written: {e}", "check the file and its disk") from e
 
 
 def sweep(path: Path) -> None:

@@ -106,7 +106,7 @@ class Story:
         )
 
     async def _work(self, agent: Agent) -> None:
-        await self._catch_up()
+        self._catch_up()
         here = {"repo_path": str(self._repository)}
         everything = await agent.tools()
         _expect("git/git_create_branch" not in everything, "the agent is shown a tool outside its task")
@@ -138,7 +138,7 @@ class Story:
         changed = [f"{text[0]} … {zone} …" for text in shown["diff"].splitlines() for zone in _ZONES if zone in text]
         _expect(changed == [f"- … {_ZONES[0]} …", f"+ … {_ZONES[1]} …"], f"another difference is shown: {changed}")
         self._say(*(f"    {text}" for text in changed))
-        await self._catch_up()
+        self._catch_up()
         here = {"repo_path": str(self._repository)}
         now = {"timezone": "Europe/Paris"}
         await self._call(agent, Step("the changed tool waits", "time/get_current_time", now, "schema.quarantined"))
@@ -156,7 +156,7 @@ class Story:
     async def _end(self, agent: Agent) -> None:
         ended = await self._stage.remit("task", "complete", self._task)
         _expect(ended["task"]["state"] == "completed", "the task is not completed")
-        await self._catch_up()
+        self._catch_up()
         here = {"repo_path": str(self._repository)}
         await self._call(agent, Step("the same call, a moment later", "git/git_status", here, "task.not_open"))
 
@@ -203,7 +203,7 @@ class Story:
     async def _recorded(self, step: Step) -> Entry:
         deadline = time.monotonic() + _RECORDED_S
         while time.monotonic() < deadline:
-            for entry in await self._news():
+            for entry in self._news():
                 _expect(entry.what == step.tool, f"{entry.what} is on record, not {step.tool}")
                 expected = f"DENY   {step.record}" if step.record else "ALLOW  completed"
                 fits = entry.became.startswith(expected)
@@ -212,17 +212,17 @@ class Story:
             await asyncio.sleep(0.01)
         raise Unexpected(f"{step.tool} is not on record")
 
-    async def _news(self) -> list[Entry]:
+    def _news(self) -> list[Entry]:
         found: list[Entry] = []
-        async with Record(self._stage.home) as record:
-            async for receipt, _ in record.receipts(self._seen):
+        with Record(self._stage.home) as record:
+            for receipt, _ in record.receipts(self._seen):
                 self._seen = receipt.seq + 1
-                entries = await record.entries(receipt, self._timeline)
+                entries = record.entries(receipt, self._timeline)
                 found += entries if isinstance(receipt.body, Denial | Outcome) else ()
         return found
 
-    async def _catch_up(self) -> None:
-        await self._news()
+    def _catch_up(self) -> None:
+        self._news()
 
     def _say(self, *lines: str) -> None:
         self._screen.say(*lines)
