@@ -274,3 +274,21 @@ async def test_renewing_expired_tasks_does_not_open_more_than_the_agent_may_have
 
     assert no.value.reason is Reason.TASK_LIMIT
     await world.holds()
+
+
+@pytest.mark.holds("TASK-TABLE")
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_a_requester_does_not_lift_a_suspension_by_letting_the_task_expire(recorded: bool) -> None:
+    world = await World.made()
+    task = await world.task(by="ben", minutes=1)
+    await world.move(task, "suspend")
+    world.now += 60_000
+    if recorded:
+        await world.tasks.expire()
+
+    assert (await world.move(task, "renew", by="ben")).state is State.SUSPENDED
+    assert isinstance(await world.call(task), Refusal)
+
+    await world.move(task, "resume")
+    assert isinstance(await world.call(task), Released)
+    await world.holds()

@@ -50,7 +50,8 @@ def test_every_move_from_every_state(state, move):
     now = LATER if move == "expire" else NOW
     if (state, move) in ACTS:
         before = task(state=state)
-        assert moved(before, move, by=by, now=now) == replace(before, state=ACTS[state, move])
+        expected = replace(before, state=ACTS[state, move], held=move == "suspend")
+        assert moved(before, move, by=by, now=now) == expected
     else:
         with pytest.raises(CallerFault, match=f"a task that is {state} cannot {move}"):
             moved(task(state=state), move, by=by, now=now)
@@ -118,3 +119,13 @@ def test_the_diagram_shows_every_row_of_the_table():
     assert lines[:2] == ["stateDiagram-v2", "    [*] --> open: open"]
     assert lines[-2:] == ["    completed --> [*]", "    revoked --> [*]"]
     assert {f"    {before} --> {after}: {move}" for (before, move), after in ACTS.items()} == set(lines[2:-2])
+
+
+@pytest.mark.holds("TASK-TABLE")
+def test_only_an_operator_lifts_a_suspension_also_of_a_task_that_expired_since():
+    suspended = moved(task(), "suspend", by=OPERATOR, now=NOW)
+    expired = moved(suspended, "expire", by=GATEWAY, now=LATER)
+    for before in (suspended, expired):
+        again = moved(before, "renew", by=ALICE, now=LATER)
+        assert again.state is State.SUSPENDED
+        assert moved(replace(again, expires_at=LATER + 1), "resume", by=OPERATOR, now=LATER).state is State.OPEN

@@ -91,7 +91,8 @@ class TaskSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Task(Struct, frozen=True, kw_only=True):
     """The declared work. Times are epoch milliseconds. `origin` `template` marks a task opened for a client that
     named none. `text` is the request as evidence, never an instruction; `text_source` says who supplied it.
-    `opened_by` is the principal's id. `client` is set for template tasks: one task per (agent, client).
+    `opened_by` is the principal's id. `client` is set for template tasks: one task per (agent, client). `held`: a
+    suspension was not lifted yet, also of a task that has expired since.
     """
 
     id: str
@@ -109,6 +110,7 @@ class Task(Struct, frozen=True, kw_only=True):
     text_source: Source = "requester"
     client: str = ""
     idle_s: int | None = None
+    held: bool = False
 
 
 class Setting(Struct, frozen=True, kw_only=True):

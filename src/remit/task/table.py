@@ -2,7 +2,7 @@
 
 Stopping is easy and starting is hard: whoever has to do with a task may end it, only an operator lifts a suspension,
 and what was revoked or completed never opens again. An expired task can be renewed, because nothing happened in it
-since; a template's task cannot, a new one is opened instead.
+since, and is suspended again if it was when it expired; a template's task cannot, a new one is opened instead.
 """
 
 from enum import StrEnum
@@ -66,7 +66,8 @@ def moved(task: Task, move: Move, *, by: Party, now: int) -> Task:
     if not rule.may & relations(task, by):
         allowed = " or ".join(sorted(rule.may))
         raise NotPermitted(f"`{by.id}` may not {move} this task", f"its {allowed} may")
-    return replace(task, state=rule.becomes[state])
+    held = {"suspend": True, "resume": False}.get(move, task.held)
+    return replace(task, state=State.SUSPENDED if move == "renew" and held else rule.becomes[state], held=held)
 
 
 def relations(task: Task, by: Party) -> frozenset[Who]:
