@@ -77,14 +77,14 @@ class Crashes:
     def strike(self, kill: int) -> None:
         """Start it again, compare what it made of the last crash, load it, kill it, compare what that left."""
         point = None if kill % 2 else POINTS[kill // 2 % len(POINTS)]
-        self._start(point)
+        fused = self._start(point)
         self._recovered()
         try:
             wide, narrow = self.house.open(purpose="work"), self.house.open(purpose="work", calls=BUDGET)
             self.narrow.append(narrow)
             tokens = {task: self.house.token(task=task) for task in (wide, narrow)}
             self.notes.append(self.house.checkpoint())
-            asyncio.run(self._loaded(tokens, at_any_moment=point is None))
+            asyncio.run(self._loaded(tokens, fused=fused))
         except RemitError:  # it was killed while people were at its door
             pass
         self.house.kill()
@@ -99,18 +99,23 @@ class Crashes:
         assert self.house.stop() == 0
         assert self.house.record(*self.notes).report.open_intents == ()
 
-    def _start(self, point: str | None) -> None:
-        """Every other kill comes from outside; the rest strike at a point of a group commit, at a start's own too."""
+    def _start(self, point: str | None) -> bool:
+        """Start it, with a fuse at a point of a group commit if one is named; whether it now runs with one.
+
+        A fuse may blow during the start itself; then it is started again without.
+        """
         if point is not None:
             nth = str(self.chance.randrange(1, 120))
             self.house.begin((sys.executable, str(FUSED), point, nth))
             until(lambda: self.house.ended() or self.house.ready(), "the gateway neither started nor died")
-        if point is None or self.house.ended():
-            self.house.start()
+            if not self.house.ended():
+                return True
+        self.house.start()
+        return False
 
-    async def _loaded(self, tokens: dict[str, str], *, at_any_moment: bool) -> None:
+    async def _loaded(self, tokens: dict[str, str], *, fused: bool) -> None:
         running = asyncio.ensure_future(self.load.run(tokens))
-        if at_any_moment:
+        if not fused:
             await asyncio.sleep(self.chance.uniform(0.02, 0.5))
             self.house.kill()
         await asyncio.wait_for(running, 60)

@@ -7,7 +7,7 @@ DIR:
     oracle       one line a call: SHA-256 of the exact bytes of its arguments, fsynced before the answer is begun
     environment  the process's environment as JSON
 
-Every tool answers with its arguments, `slow` after a while.
+Every tool answers with its arguments, `slow` after a while. Who opens a session waits while DIR holds a file `hold`.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ class Message(msgspec.Struct):
 
 class Recorder:
     def __init__(self, directory: Path) -> None:
+        self._hold = directory / "hold"
         self._seen = (directory / "seen.jsonl").open("a", buffering=1)
         self._oracle = os.open(directory / "oracle", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         (directory / "environment").write_text(json.dumps(dict(os.environ)))
@@ -56,6 +57,8 @@ class Recorder:
             os.write(self._oracle, sha256(bytes(params.arguments)).hexdigest().encode() + b"\n")
             os.fsync(self._oracle)
             return await self._called(message.id, params)
+        while message.method == "server/discover" and self._hold.exists():  # noqa: ASYNC110 - a test decides when
+            await asyncio.sleep(0.01)
         return {"jsonrpc": "2.0", "id": message.id, **_listed(message.method)}
 
     async def _called(self, number: Any, params: Params) -> dict[str, Any]:

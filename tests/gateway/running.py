@@ -43,7 +43,7 @@ ME = pwd.getpwuid(os.getuid()).pw_name
 RECORDER = Path(__file__).with_name("recorder.py")
 UP = (sys.executable, "-m", "remit.edge.cli", "up", "--home")
 
-_TOOLS = """
+_TOOLS = """\
     tools:
       echo: {tier: read, data: {internal: []}}
       slow: {tier: read, data: {internal: []}}
@@ -97,9 +97,9 @@ def agent_row(name: str, **more: str) -> str:
     return _AGENT.format(name=name) + "".join(f"    {key}: {value}\n" for key, value in more.items())
 
 
-def recorded_by(url: str, name: str = "desk") -> str:
-    """A connector at a `Upstream`'s URL."""
-    return f"  {name}:\n    owner: op\n    environment: dev\n    url: {url}{_TOOLS}"
+def recorded_by(url: str, name: str = "desk", *, more: str = "") -> str:
+    """A connector at a `Upstream`'s URL; `more` are further lines of its row."""
+    return f"  {name}:\n    owner: op\n    environment: dev\n    url: {url}\n{more}{_TOOLS}"
 
 
 def free_port() -> int:
@@ -420,12 +420,15 @@ async def talking(house: House) -> AsyncIterator[Agent]:
 
 @contextmanager
 def a_house(where: Path, **catalogue: str) -> Iterator[tuple[House, Upstream]]:
-    """A house with one recording tool server, `desk`; pinned, `scout` and `rival` enrolled, the gateway running."""
+    """A house with one recording tool server, `desk`; pinned, `scout` and `rival` enrolled, the gateway running.
+
+    `desk` are further lines of its row, `connectors` further rows; the rest is `House`'s.
+    """
     upstream = Upstream(where / "upstream")
     house = None
     try:
-        more = catalogue.pop("connectors", "")
-        house = House(where / "home", connectors=recorded_by(upstream.url) + more, **catalogue)
+        rows = recorded_by(upstream.url, more=catalogue.pop("desk", "")) + catalogue.pop("connectors", "")
+        house = House(where / "home", connectors=rows, **catalogue)
         house.start()
         house.pin("desk")
         house.enrol("scout", "rival")

@@ -7,33 +7,34 @@ revocation was asked for is measured and printed, not judged: it is the machine'
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from remit.ledger.receipt import Intent, InventoryEvent, TaskEvent
-from tests.gateway.running import Agent, House, Upstream, talking
+from remit.ledger.receipt import Intent, InventoryEvent, Outcome, TaskEvent
+from tests.gateway.running import Agent, House, Upstream, a_house, talking
 
 pytestmark = pytest.mark.slow
 
 CALLERS = 12
 AFTERWARDS = 20
 
-Act = Callable[[House, str], Any]
+# What is ended, and what its callers are told from then on.
+ENDED = {"agent": "401", "connector": "schema.unknown", "task": "task.not_open", "suspended task": "task.not_open"}
 
-ACTS: dict[str, tuple[Act, str]] = {
-    "agent": (
-        lambda house, _: house.door.post("/v1/revocations", {"what": "agent", "name": "scout", "reason": "leak"}),
-        "401",
-    ),
-    "connector": (
-        lambda house, _: house.door.post("/v1/revocations", {"what": "connector", "name": "desk", "reason": "leak"}),
-        "schema.unknown",
-    ),
-    "task": (lambda house, task: house.door.post(f"/v1/tasks/{task}/revoke", {"reason": "leak"}), "task.not_open"),
-    "suspended task": (lambda house, task: house.door.post(f"/v1/tasks/{task}/suspend", {}), "task.not_open"),
-}
+
+def end(house: House, what: str, *, task: str) -> None:
+    """Stop it, as a person does; acknowledged on return."""
+    match what:
+        case "agent":
+            house.door.post("/v1/revocations", {"what": "agent", "name": "scout", "reason": "leak"})
+        case "connector":
+            house.door.post("/v1/revocations", {"what": "connector", "name": "desk", "reason": "leak"})
+        case "task":
+            house.door.post(f"/v1/tasks/{task}/revoke", {"reason": "leak"})
+        case "suspended task":
+            house.door.post(f"/v1/tasks/{task}/suspend", {})
 
 
 class Traffic:
@@ -68,20 +69,18 @@ async def _until(what: Callable[[], bool]) -> None:
 
 
 @pytest.mark.holds("INV-10", "INV-05-END", "IDENT-REVOKED")
-@pytest.mark.parametrize("act, refused", ACTS.values(), ids=ACTS)
-async def test_nothing_is_sent_after_a_revocation_is_acknowledged(
-    own: tuple[House, Upstream], act: Act, refused: str
-) -> None:
+@pytest.mark.parametrize("what", ENDED)
+async def test_nothing_is_sent_after_a_revocation_is_acknowledged(own: tuple[House, Upstream], what: str) -> None:
     house, upstream = own
     task = house.open()
     async with talking(house) as agent:
         traffic = Traffic(agent, house.token(task=task))
         await _until(lambda: traffic.passed > 200)
         asked = time.monotonic_ns()
-        await asyncio.to_thread(act, house, task)
+        await asyncio.to_thread(end, house, what, task=task)
         acknowledged = time.monotonic_ns()
         arrived = await asyncio.to_thread(upstream.settled)
-        await _until(lambda: traffic.refusals.get(refused, 0) >= AFTERWARDS)
+        await _until(lambda: traffic.refusals.get(ENDED[what], 0) >= AFTERWARDS)
         await traffic.stop()
     assert upstream.settled() == arrived
     _print_latency(asked, acknowledged, arrived[-1].at)
@@ -95,6 +94,35 @@ async def test_nothing_is_sent_after_a_revocation_is_acknowledged(
     ]
     assert intents[-1] < revoked
     assert len(arrived) <= len(intents)
+
+
+@pytest.fixture(params=["", "    stateless: true\n"], ids=["a session each", "one session for all"])
+def unopened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[House, Upstream]]:
+    """A gateway that has no session with the tool server yet."""
+    with a_house(tmp_path, desk=request.param) as made:
+        yield made
+
+
+@pytest.mark.holds("INV-10", "INV-05-END")
+@pytest.mark.parametrize("what", ENDED)
+async def test_a_call_that_waits_for_its_session_is_not_sent_once_it_is_revoked(
+    unopened: tuple[House, Upstream], what: str
+) -> None:
+    house, upstream = unopened
+    task = house.open()
+    token = house.token(task=task)
+    hold = upstream.directory / "hold"
+    hold.touch()
+    opened = len(upstream.seen())
+    async with talking(house) as agent:
+        waiting = asyncio.ensure_future(agent.call("echo", {"n": 1}, token=token))
+        await _until(lambda: len(upstream.seen()) > opened)
+        await asyncio.to_thread(end, house, what, task=task)
+        hold.unlink()
+        assert (await waiting).reason
+    assert upstream.settled() == []
+    house.stop()
+    assert [outcome.outcome for outcome in house.record().bodies(Outcome)] == ["not_sent"]
 
 
 def _print_latency(asked: int, acknowledged: int, last: int) -> None:

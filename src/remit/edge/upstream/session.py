@@ -71,12 +71,17 @@ class Session:
         self._failures = 0
         self._not_before = 0.0
 
-    async def forward(self, contract: Contract, outgoing: Outgoing, *, pinned_server: str | None) -> Reply:
-        """Send one call, once. Raises `UpstreamFault`, `Denied`; `pinned_server` is a digest."""
+    async def forward(
+        self, contract: Contract, outgoing: Outgoing, *, pinned_server: str | None, in_force: Callable[[], None]
+    ) -> Reply:
+        """Send one call, once. Raises `UpstreamFault`, `Denied`; `pinned_server` is a digest. `in_force` is asked last,
+        and raises when what the call was made for ended while a session that others share was opened.
+        """
         self.in_flight += 1
         try:
             conversation = await self._current()
             self._agree(contract, pinned_server)
+            in_force()
             reply = await _called(conversation, contract, outgoing=outgoing)
             self._failures = 0
             return reply

@@ -77,7 +77,9 @@ class Sessions:
         row = self._known.connector(warrant.connector)
         key = Key(warrant.connector, "", "") if row.stateless else Key(warrant.connector, warrant.agent, warrant.task)
         session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
-        return await session.forward(contract, outgoing, pinned_server=pinned)
+        return await session.forward(
+            contract, outgoing, pinned_server=pinned, in_force=lambda: self._refuse_ended(warrant)
+        )
 
     async def advertised(self, connector: str) -> Sequence[Contract]:
         """What the server says of itself now, in a session of its own, closed again. Raises `UpstreamFault`."""
