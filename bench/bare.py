@@ -9,7 +9,7 @@ import sys
 
 from remit.edge.mcp.exchange import Receive, Scope, Send
 from remit.edge.serving import listener, serve
-from remit.edge.upstream.mcp_http import pool
+from remit.edge.upstream.pool import pool
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 

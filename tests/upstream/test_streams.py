@@ -13,7 +13,7 @@ from remit.edge.upstream.headers import encoded
 from remit.edge.upstream.mcp_stdio import Lines
 from remit.edge.upstream.message import attributed, read, request_bytes, response_bytes
 from remit.edge.upstream.params import LEGACY, MODERN, call_params
-from remit.edge.upstream.sse import EventReader, TooLong
+from remit.edge.upstream.sse import Event, EventReader
 from remit.forward.model import Outgoing
 
 JSON = st.recursive(
@@ -44,14 +44,36 @@ def test_events_are_the_same_however_they_arrive(events: list[list[str]], end: s
     data = (text + ":").encode()
     reader = EventReader(10_000)
     found = [event for piece in pieces(data, cuts) for event in reader.feed(piece)]
-    assert found == [event for lines in events if (event := "\n".join(lines).encode())]
+    assert [event.data for event in found] == [event for lines in events if (event := "\n".join(lines).encode())]
+    assert all(event.name == b"message" and event.size == len(event.data) for event in found)
 
 
-@pytest.mark.parametrize("data", [b"data: " + b"x" * 200, b"data: xxxxxxxxxx\n" * 20, b"data: x\n\n" + b"y" * 200])
-def test_an_event_longer_than_the_bound_is_refused(data: bytes) -> None:
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "endpoint"]), st.text("xyz", max_size=3)), max_size=5), CUTS)
+def test_a_name_is_that_of_its_event_alone(events: list[tuple[str, str]], cuts: list[int]) -> None:
+    text = "".join((f"event: {name}\n" if name else "") + f"data:{data}\n\n" for name, data in events)
+    reader = EventReader(10_000)
+    found = [event for piece in pieces(text.encode(), cuts) for event in reader.feed(piece)]
+    wanted = [(name or "message", data) for name, data in events if data]
+    assert found == [Event(name.encode(), data.encode(), len(data)) for name, data in wanted]
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([["<" + "x" * 300 + ">"], ["<" + "x" * 30, *["x" * 30] * 9, "x>"], ["<", "x" * 250, "", "x>"]]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.integers(1, 70),
+)
+def test_of_an_event_too_long_its_length_and_both_ends_are_kept(lines: list[str], end: str, step: int) -> None:
+    sent = "\n".join(lines)
+    data = "".join(f"data: {line}{end}" for line in lines) + end + f": {'c' * 500}{end}data: next{end}{end}:"
     reader = EventReader(100)
-    with pytest.raises(TooLong):
-        _ = [reader.feed(data[at : at + 7]) for at in range(0, len(data), 7)]
+    found = [event for at in range(0, len(data), step) for event in reader.feed(data[at : at + step].encode())]
+    long, short = found
+    assert long.size == len(sent) > 100 >= len(long.data)
+    assert sent.startswith(long.data[:50].decode())
+    assert sent.endswith(long.data[-50:].decode())
+    assert short == Event(b"message", b"next", 4)
 
 
 @settings(deadline=None)

@@ -103,11 +103,16 @@ async def opened(wire: Wire, *, legacy_first: bool = False) -> Conversation:
     """
     if legacy_first:
         try:
-            return Conversation(wire, await _initialized(wire))
+            return await by_handshake(wire)
         except UpstreamFault as e:
             if e.why != "protocol":
                 raise
     return Conversation(wire, await _discovered(wire) or await _initialized(wire))
+
+
+async def by_handshake(wire: Wire) -> Conversation:
+    """Open a conversation in the older generation, the only one there is on some lines. Raises `UpstreamFault`."""
+    return Conversation(wire, await _initialized(wire))
 
 
 async def _discovered(wire: Wire) -> Server | None:

@@ -1,21 +1,20 @@
 """MCP over Streamable HTTP, both generations (2026-07-28, and 2025-03-26 to 2025-11-25 with a session id).
 
-Rules: a request is one POST, never repeated: not after a reset, not after an expired session. No redirect is followed,
-no cookie kept, no proxy or netrc read from the environment, no compressed answer accepted. Nothing of the caller's
-headers travels. Certificates are verified. An answer is read to a bound.
+Rules: a request is one POST, never repeated: not after a reset, not after an expired session. Nothing of the caller's
+headers travels. An answer is read to a bound.
 
-Not done: the GET stream of the older generation (what a server would say there is asked for at intervals instead),
-resuming a broken stream, and the two-endpoint transport of 2024-11-05.
+Not done: the GET stream of the older generation (what a server would say there is asked for at intervals instead), and
+resuming a broken stream. The two-endpoint transport of 2024-11-05 is in `mcp_sse`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
 import aiohttp
-from aiohttp import ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from remit.edge.upstream.headers import call_headers
@@ -31,36 +30,19 @@ from remit.edge.upstream.message import (
     response_bytes,
 )
 from remit.edge.upstream.params import MODERN
-from remit.edge.upstream.sse import EventReader, TooLong
+from remit.edge.upstream.pool import CONNECT_S, FAREWELL_S, FORGOTTEN, broken, finish, form, refused, requested, spawn
+from remit.edge.upstream.sse import EventReader
 from remit.edge.upstream.wire import Changed, timed_out
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
-_CONNECT_S: Final = 10.0
-_FAREWELL_S: Final = 2.0
 _REFUSAL_BYTES_MAX: Final = 64 * 1024
-# What a server says to a session id it does not know: 404 by the specification, 400 by some.
-_FORGOTTEN: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
-_ALWAYS: Final = {
-    "Accept": "application/json, text/event-stream",
-    "Accept-Encoding": "identity",
-    "Content-Type": "application/json",
-    "User-Agent": "remit",
-}
-# Raised before the first byte of a request is written, and only then.
-_NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+# What a server that takes no MCP by POST at its URL says to `initialize` (MCP 2025-11-25, backwards compatibility).
+_ELSEWHERE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
-def pool() -> ClientSession:
-    """The one HTTP client of a process: connections are shared, sessions of MCP are not. Needs a running loop."""
-    return ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=_ALWAYS,
-        auto_decompress=False,
-        trust_env=False,
-        timeout=ClientTimeout(total=None),
-    )
+class Elsewhere(UpstreamFault):
+    """The server takes no MCP by POST at its URL; it may speak the transport of 2024-11-05 there."""
 
 
 class HttpWire:
@@ -126,12 +108,12 @@ class HttpWire:
             headers, self._session = {**self._headers, "Mcp-Session-Id": self._session}, None
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                 async with (
-                    asyncio.timeout(_FAREWELL_S),
+                    asyncio.timeout(FAREWELL_S),
                     self._http.delete(self._url, headers=headers, allow_redirects=False),
                 ):
                     pass
         if self._errands:
-            await asyncio.wait(self._errands, timeout=_FAREWELL_S)
+            await asyncio.wait(self._errands, timeout=FAREWELL_S)
         for late in (*self._errands, *self._endings):
             late.cancel()
 
@@ -149,14 +131,7 @@ class HttpWire:
         return headers
 
     async def _post(self, body: bytes, headers: Mapping[str, str], *, seconds: float) -> ClientResponse:
-        """POST once."""
-        connect = ClientTimeout(total=None, connect=min(_CONNECT_S, seconds / 2))
-        try:
-            return await self._http.post(self._url, data=body, headers=headers, allow_redirects=False, timeout=connect)
-        except _NOT_CONNECTED as e:
-            raise UpstreamFault(f"the tool server at `{self._url.origin()}` cannot be reached", sent=False) from e
-        except aiohttp.ClientError as e:
-            raise _broken() from e
+        return await requested(self._http, self._url, body=body, headers=headers, seconds=seconds)
 
     async def _read(self, response: ClientResponse, number: int) -> Answer:
         """The answer in a response, which is closed if it holds none: on the modern wire, that cancels the request."""
@@ -164,26 +139,26 @@ class HttpWire:
             answer = await self._answer(response, number)
         except aiohttp.ClientError as e:
             response.close()
-            raise _broken() from e
+            raise broken() from e
         except BaseException:
             response.close()
             raise
         if not response.closed:
             # Closed whatever becomes of the task: a task cancelled before its first step never runs.
-            _spawn(_finish(response), self._endings).add_done_callback(lambda _: response.close())
+            spawn(finish(response), self._endings).add_done_callback(lambda _: response.close())
         return answer
 
     async def _answer(self, response: ClientResponse, number: int) -> Answer:
         if response.status >= HTTPStatus.BAD_REQUEST:
             return await self._refused(response, number)
-        if response.status != HTTPStatus.OK or response.headers.get("Content-Encoding", "identity") != "identity":
-            raise not_mcp(f"the tool server answered with HTTP status {response.status}")
+        if response.status != HTTPStatus.OK:
+            raise refused(response.status)
         if not self._modern and self._session is None:
             self._session = response.headers.get("Mcp-Session-Id")
-        form = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if form == "text/event-stream":
+        written = form(response)
+        if written == "text/event-stream":
             return await self._streamed(response, number)
-        if form != "application/json":
+        if written != "application/json":
             raise not_mcp("the tool server's answer is neither JSON nor an event stream")
         data = await _bounded(response, RESULT_BYTES_MAX)
         if len(data) > RESULT_BYTES_MAX:
@@ -197,26 +172,31 @@ class HttpWire:
         A server of the older generation may have forgotten the session: the next call opens a new one. The call in hand
         is not repeated: only the server knows whether it took effect.
         """
-        self._expired = self._expired or (self._session is not None and response.status in _FORGOTTEN)
+        self._expired = self._expired or (self._session is not None and response.status in FORGOTTEN)
         data = await _bounded(response, _REFUSAL_BYTES_MAX)
         with contextlib.suppress(UpstreamFault):
             answer = _matched(_parsed(data), number, received=len(data))
             if answer.error is not None:
                 return answer
-        raise not_mcp(f"the tool server answered with HTTP status {response.status}")
+        fault = refused(response.status)
+        if self._session is None and response.status in _ELSEWHERE:
+            raise Elsewhere(fault.message, fault.advice, sent=fault.sent, why=fault.why)
+        raise fault
 
     async def _streamed(self, response: ClientResponse, number: int) -> Answer:
         events = EventReader(RESULT_BYTES_MAX)
-        try:
-            while chunk := await response.content.readany():
-                for data in events.feed(chunk):
-                    message = _parsed(data)
-                    if message.method is None:
-                        return _matched(message, number, received=len(data))
-                    self._heard(message)
-        except TooLong as e:
-            response.close()
-            return Answer(received=e.received)
+        while chunk := await response.content.readany():
+            for event in events.feed(chunk):
+                if event.size > RESULT_BYTES_MAX:
+                    response.close()
+                    return Answer(received=event.size)
+                message = _parsed(event.data)
+                if message.method is None:
+                    return _matched(message, number, received=event.size)
+                self._heard(message)
+            if events.size > RESULT_BYTES_MAX:
+                response.close()
+                return Answer(received=events.size)
         raise UpstreamFault("the tool server ended the stream without an answer", sent=True)
 
     def _heard(self, message: Message) -> None:
@@ -225,38 +205,19 @@ class HttpWire:
             if (message.method or "").endswith("/list_changed"):
                 self._changed()
         elif not self._modern and (response := response_bytes(message)) is not None:
-            _spawn(self._tell(response), self._errands)
+            spawn(self._tell(response), self._errands)
 
     def _withdraw(self, request: Request, number: int) -> None:
         """Tell a server of the older generation that nobody waits any more; a modern one sees the response closed."""
         if not self._modern and request.outgoing is not None:
-            _spawn(self._tell(notification_bytes("notifications/cancelled", {"requestId": number})), self._errands)
+            spawn(self._tell(notification_bytes("notifications/cancelled", {"requestId": number})), self._errands)
 
     async def _tell(self, body: bytes) -> None:
         """POST something that has no answer. Whether it arrives is nobody's concern but the server's."""
         headers = dict(self._headers) if self._session is None else {**self._headers, "Mcp-Session-Id": self._session}
         with contextlib.suppress(UpstreamFault, TimeoutError):
-            async with asyncio.timeout(_CONNECT_S):
-                (await self._post(body, headers, seconds=_CONNECT_S)).release()
-
-
-def _broken() -> UpstreamFault:
-    return UpstreamFault("the connection to the tool server broke", sent=True)
-
-
-def _spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> asyncio.Task[None]:
-    task = asyncio.ensure_future(work)
-    among.add(task)
-    task.add_done_callback(among.discard)
-    return task
-
-
-async def _finish(response: ClientResponse) -> None:
-    """Let a server end the stream it has answered on, so that the connection can be used again; but not for long."""
-    with contextlib.suppress(aiohttp.ClientError, OSError):
-        async with asyncio.timeout(_FAREWELL_S):
-            while await response.content.readany():
-                pass
+            async with asyncio.timeout(CONNECT_S):
+                (await self._post(body, headers, seconds=CONNECT_S)).release()
 
 
 async def _bounded(response: ClientResponse, most: int) -> bytes:

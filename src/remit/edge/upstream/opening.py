@@ -1,22 +1,22 @@
 """How a session's conversation comes about: which driver, which generation of the protocol.
 
 What all sessions share is here: the pool of HTTP connections, the launcher of processes, and which servers were found
-to be of the older generation, so that the next session with one need not probe.
+to be of the older generation or to speak its first transport, so that the next session with one need not probe.
 """
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aiohttp import ClientSession
 
-from remit.catalogue.model import Connector
-from remit.edge.upstream.conversation import Conversation, opened
-from remit.edge.upstream.mcp_http import HttpWire, pool
+from remit.edge.upstream.conversation import Conversation, by_handshake, opened
+from remit.edge.upstream.mcp_http import Elsewhere, HttpWire
+from remit.edge.upstream.mcp_sse import SseWire
 from remit.edge.upstream.mcp_stdio import StdioWire
 from remit.edge.upstream.origin import origin
 from remit.edge.upstream.params import MODERN
+from remit.edge.upstream.pool import pool
 from remit.edge.upstream.process import Launcher
 from remit.edge.upstream.session import Opened, Session
 from remit.edge.upstream.wire import Changed, Wire
@@ -32,15 +32,14 @@ class Opener:
         self._launcher = Launcher(logs)
         self._http: ClientSession | None = None
         self._legacy: set[str] = set()
+        self._streamed: set[str] = set()
 
     async def open(self, session: Session, changed: Changed) -> Opened:
         """Open a conversation for the session. Raises `UpstreamFault(sent=False)`, `Denied`."""
-        connector, row = session.key.connector, session.row
+        connector = session.key.connector
         try:
             async with asyncio.timeout(self._seconds):
-                made_of = await self._made_of(row) if row.command else None
-                wire = await self._wire(session, changed)
-                return Opened(await self._greeted(connector, wire), made_of)
+                return await (self._started if session.row.command else self._reached)(session, changed)
         except TimeoutError as e:
             raise UpstreamFault(f"`{connector}` did not open within {self._seconds:g} s", sent=False) from e
 
@@ -50,20 +49,47 @@ class Opener:
         if self._http is not None:
             await self._http.close()
 
-    async def _made_of(self, row: Connector) -> dict[str, Any]:
-        return await asyncio.to_thread(origin, self._launcher.resolve(row.command), row.command)
-
-    async def _wire(self, session: Session, changed: Changed) -> Wire:
+    async def _started(self, session: Session, changed: Changed) -> Opened:
         connector, row = session.key.connector, session.row
-        if row.command:
-            self._admit(session)
-            wire = StdioWire(self._launcher, connector, changed=changed)
-            await wire.start(row.command, row.env)
-            return wire
-        if row.url is None:
+        made_of = await asyncio.to_thread(origin, self._launcher.resolve(row.command), row.command)
+        self._admit(session)
+        wire = StdioWire(self._launcher, connector, changed=changed)
+        await wire.start(row.command, row.env)
+        return Opened(await self._greeted(connector, wire), made_of)
+
+    async def _reached(self, session: Session, changed: Changed) -> Opened:
+        """Over HTTP: by POST at its URL; where that is refused, by the transport of 2024-11-05, if there is one.
+
+        A server once found to speak the latter is asked that way first.
+        """
+        connector, url = session.key.connector, session.row.url
+        if url is None:
             raise UpstreamFault(f"`{connector}` has neither `url` nor `command`", sent=False)
         self._http = self._http or pool()
-        return HttpWire(self._http, row.url, changed=changed)
+        if connector in self._streamed:
+            try:
+                return await self._streams(connector, SseWire(self._http, url, changed=changed))
+            except UpstreamFault as e:
+                if e.why != "protocol":
+                    raise
+        try:
+            return Opened(await self._greeted(connector, HttpWire(self._http, url, changed=changed)), None)
+        except Elsewhere as e:
+            try:
+                return await self._streams(connector, SseWire(self._http, url, changed=changed))
+            except UpstreamFault as neither:
+                raise UpstreamFault(f"{e.message}; {neither.message}", neither.advice, sent=False) from neither
+
+    async def _streams(self, connector: str, wire: SseWire) -> Opened:
+        try:
+            await wire.start()
+            conversation = await by_handshake(wire)
+        except BaseException:
+            self._streamed.discard(connector)
+            await wire.close()
+            raise
+        self._streamed.add(connector)
+        return Opened(conversation, None)
 
     async def _greeted(self, connector: str, wire: Wire) -> Conversation:
         try:

@@ -1,56 +1,89 @@
-"""Server-sent events, as far as MCP uses them: the `data` of each event.
+"""Server-sent events, as far as MCP uses them: the name and the data of each event.
 
-Source: WHATWG HTML section 9.2.6. Event names, ids and retry times are not used: a broken stream is never resumed.
+Rules: an event longer than the bound is read over; its first and last bytes are kept. Ids and retry times are not used:
+a broken stream is never resumed. Source: WHATWG HTML section 9.2.6.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
-_BREAKS: Final = b"\r\n"
+_ENDS_BYTES: Final = 4096
+_UNNAMED: Final = b"message"
 
 
-class TooLong(Exception):
-    """One event is larger than the bound; `received` bytes of it were read."""
+class Event(NamedTuple):
+    """`size` is the length of the data as it was sent; `data` is shorter, its two ends, where that was too long."""
 
-    def __init__(self, received: int) -> None:
-        super().__init__(received)
-        self.received = received
+    name: bytes
+    data: bytes
+    size: int
 
 
 class EventReader:
-    """Cuts a byte stream into events, holding at most `most` bytes of an unfinished one."""
+    """Cuts a byte stream into events, holding little more than `most` bytes. `size` is the unfinished one's so far."""
 
     def __init__(self, most: int) -> None:
+        self.size = 0
         self._most = most
+        self._ends = min(_ENDS_BYTES, most // 2)
         self._line = bytearray()
-        self._data: list[bytes] = []
-        self._size = 0
+        self._inside: bytes | None = None  # the field of a line too long to hold, of which a part was taken
+        self._name = _UNNAMED
+        self._data: bytearray | None = None
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that `chunk` completes, in order. Raises `TooLong`."""
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Every event that `chunk` completes, in order; those without data are left out."""
         self._line += chunk
         # A break at the end of what is there may be half of CR LF: it waits for the next chunk, except LF.
         end = max(self._line.rfind(b"\n"), self._line.rfind(b"\r", 0, -1)) + 1
-        if not end:
-            self._bound(len(self._line))
-            return []
         lines = bytes(self._line[:end]).splitlines()
         del self._line[:end]
         found = [event for line in lines if (event := self._take(line)) is not None]
-        self._bound(len(self._line))
+        if len(self._line) > self._ends and self.size + len(self._line) > self._most:
+            self._spill()
         return found
 
-    def _take(self, line: bytes) -> bytes | None:
-        if not line:
-            data, self._data, self._size = self._data, [], 0
-            # An event may have empty data: servers send one first, to say that the stream could be resumed.
-            return b"\n".join(data) or None
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data.append(value.removeprefix(b" "))
-            self._size += len(value)
-            self._bound(0)
+    def _take(self, line: bytes) -> Event | None:
+        if self._inside is not None:
+            self._continue(line)
+            self._inside = None
+        elif line:
+            self._begin(line)
+        else:
+            return self._finished()
         return None
 
-    def _bound(self, unfinished: int) -> None:
-        if self._size + unfinished > self._most:
-            raise TooLong(self._size + unfinished)
+    def _begin(self, line: bytes) -> bytes:
+        """Take a line, or the beginning of one; returns its field."""
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"event":
+            self._name = value
+        elif field == b"data":
+            self._add(value if self._data is None else b"\n" + value)
+        return field
+
+    def _continue(self, part: bytes) -> None:
+        if self._inside == b"data":
+            self._add(part)
+
+    def _spill(self) -> None:
+        """Take the part of an unfinished line that is there, less a last CR."""
+        part = bytes(self._line).removesuffix(b"\r")
+        del self._line[: len(part)]
+        if self._inside is None:
+            self._inside = self._begin(part)
+        else:
+            self._continue(part)
+
+    def _add(self, part: bytes) -> None:
+        self._data = self._data or bytearray()
+        self._data += part
+        self.size += len(part)
+        if self.size > self._most:
+            del self._data[self._ends : -self._ends]
+
+    def _finished(self) -> Event | None:
+        # An event may have empty data: servers send one first, to say that the stream could be resumed.
+        event = Event(self._name, bytes(self._data), self.size) if self._data else None
+        self._name, self._data, self.size = _UNNAMED, None, 0
+        return event
