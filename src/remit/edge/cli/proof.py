@@ -1,8 +1,7 @@
 """Proof for people who were not there: bundles and portable receipts written, and verified from nothing but files."""
 
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,6 @@ from remit.edge.cli.home import Home, existing, find
 from remit.edge.cli.output import Screen
 from remit.edge.keys.signing import load_signer
 from remit.edge.store import export as out
-from remit.edge.store.reads import Ledger
 from remit.edge.store.sqlite import open_readonly
 from remit.errors import CallerFault, ConfigFault, Unverified
 from remit.ledger import checkpoint
@@ -25,7 +23,7 @@ from remit.ledger.verify import Report, verify as verified
 async def export(options: Namespace, screen: Screen) -> None:
     """`remit ledger export`: a new directory that verifies elsewhere."""
     home = existing(options.home)
-    async with _opened(home) as ledger:
+    async with await open_readonly(home.database) as ledger:
         made = await out.export(
             ledger,
             options.directory,
@@ -40,7 +38,7 @@ async def export(options: Namespace, screen: Screen) -> None:
 async def prove(options: Namespace, screen: Screen) -> None:
     """`remit ledger prove`: one receipt as a file that verifies by itself."""
     home = existing(options.home)
-    async with _opened(home) as ledger:
+    async with await open_readonly(home.database) as ledger:
         since = _sizes(options.checkpoint)
         data = await out.prove(ledger, options.receipt, keys=_claimed(home), since=since)
     if options.out is None:
@@ -55,7 +53,7 @@ async def prove(options: Namespace, screen: Screen) -> None:
 async def consistency(options: Namespace, screen: Screen) -> None:
     """`remit ledger consistency`: the record begins with what was said of it. Raises `Unverified` where it does not."""
     keys = trusted(options.key, options.home)
-    async with _opened(existing(options.home)) as ledger:
+    async with await open_readonly(existing(options.home).database) as ledger:
         now = checkpoint.verify(await ledger.checkpoint(), keys)
         sizes = []
         for note in [note for file in options.checkpoint for note in saved(file)]:
@@ -96,15 +94,6 @@ def saved(file: Path) -> tuple[bytes, ...]:
     if not data.strip():
         raise Unverified(f"`{file}` holds no checkpoint")
     return read_published(data) if data.startswith(b'"') else (data,)
-
-
-@asynccontextmanager
-async def _opened(home: Home) -> AsyncIterator[Ledger]:
-    ledger = await open_readonly(home.database)
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 def _claimed(home: Home) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from remit.edge.store.driver import Reader
 from remit.ledger.receipt import Value
@@ -17,6 +17,12 @@ class Ledger:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="remit-store-reader")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def blob(self, digest: str) -> bytes | None:
         """A content-addressed blob."""
