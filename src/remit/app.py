@@ -6,7 +6,6 @@ is told to stop; `offline` is the people's door alone, in the caller's process. 
 
 import asyncio
 import os
-import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,6 +41,7 @@ from remit.edge.limiter import Limiter
 from remit.edge.mcp.backend import DoorSettings
 from remit.edge.mcp.door import agents_door
 from remit.edge.mcp.governed import Governed
+from remit.edge.randomness import Randomness
 from remit.edge.recent import Recent
 from remit.edge.routine import Routine
 from remit.edge.serving import Serving, Tls, listener, serve, unix_listener
@@ -62,11 +62,6 @@ _WATCH_S: Final = 0.5
 def now_ms() -> int:
     """The machine's clock, epoch milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def new_id() -> str:
-    """An unguessable id: 80 random bits."""
-    return secrets.token_hex(10)
 
 
 class Alarms:
@@ -120,17 +115,18 @@ async def open_gateway(root: Path, *, via: str = "socket") -> AsyncIterator[Gate
     home = Home(root)
     signer, token_key = load_signer(home.keys / "ledger.key"), load_key(home.keys / "tokens.key")
     text = _text(home.catalogue)
+    random = Randomness()
     alarms = Alarms()
     store = await open_sqlite(
         home.database,
         signer=signer,
         now=now_ms,
-        salts=lambda: secrets.token_bytes(16),
+        salts=random.salt,
         on_alarm=alarms,
     )
     try:
         await recover(store, store.open_intents())
-        gateway = _assembled(home, text, store=store, token_key=token_key, via=via)
+        gateway = _assembled(home, text, store=store, token_key=token_key, random=random, via=via)
         alarms.heard_by(gateway.keeper.alarm)
         try:
             yield gateway
@@ -197,13 +193,15 @@ async def _doors(gateway: Gateway) -> list[Serving]:
     return opened
 
 
-def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey, via: str) -> Gateway:
+def _assembled(
+    home: Home, text: str, *, store: Sequencer, token_key: TokenKey, random: Randomness, via: str
+) -> Gateway:
     declared = load(text, str(home.catalogue))
     live = Live(store, declared, digest=digest(text.encode()))
     url = _url(declared.gateway)
     contracts = Contracts(live)
     upstreams = Sessions(_known(live), contracts.observe, logs=home.state / "logs")
-    tasks = Tasks(live, upstreams, now=now_ms, new_id=new_id)
+    tasks = Tasks(live, upstreams, now=now_ms, new_id=random.new_id)
     keeper = Keeper(live, upstreams, url=url, text=text)
     fetcher = Fetcher(home.root)
     authenticator = TokenAuthenticator(
@@ -223,7 +221,7 @@ def _assembled(home: Home, text: str, *, store: Sequencer, token_key: TokenKey, 
         policies=live.policies,
         recent=Recent(),
         now=now_ms,
-        new_id=new_id,
+        new_id=random.new_id,
     )
     domain = Domain(token_key, live.view, url=url, now_ms=now_ms)
     acts = Acts(
