@@ -1,6 +1,7 @@
 """Step 6: may this agent, for this task, do this, now?"""
 
 import asyncio
+import tracemalloc
 
 import pytest
 
@@ -142,4 +143,20 @@ async def test_environments_never_mix() -> None:
     said = await world.call(task, params={"name": "read", "arguments": {"path": "a"}}, connector="vault")
     assert isinstance(said, Refusal)
     assert said.reason is Reason.TASK_ENVIRONMENT
+    await world.holds()
+
+
+async def test_what_is_remembered_of_decisions_does_not_grow_with_the_arguments() -> None:
+    guard = """@id("no-tricks") forbid (principal, action == Action::"notes/add", resource)
+    when { context.args has text && context.args.text like "*trick*" };"""
+    world = await World.made(policy=STARTER + guard)
+    task = await world.task(purpose="upkeep")
+    tracemalloc.start()
+    try:
+        for number in range(8):
+            await world.call(task, "add", arguments={"text": f"{number}" + "a" * 500_000})
+        kept = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/remit/policy/*")])
+    finally:
+        tracemalloc.stop()
+    assert sum(trace.size for trace in kept.traces) < 500_000
     await world.holds()

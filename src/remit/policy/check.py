@@ -96,7 +96,7 @@ class Policies:
         A slice that reads facts that change with every call (time, history, free arguments) gains nothing by it.
         """
         context = pruned(context_of(request, record if ground.slice.reads_arguments else None), ground.slice.paths)
-        asked = json.encode(context)
+        asked = digest(json.encode(context))  # arguments can be large, and whoever calls chooses them
         known = ground.answers.get(asked)
         if known is None:
             known = evaluated(ground, request, context=context)

@@ -62,12 +62,12 @@ class Slice(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """Everything about a request that can be remembered. `answers` maps what the slice reads (JSON) to its answer."""
+    """Everything about a request that can be remembered. `answers` maps the digest of what the slice reads."""
 
     slice: Slice
     entities: cedarpy.Entities
     basis: str
-    answers: dict[bytes, Answer]
+    answers: dict[str, Answer]
 
     @classmethod
     def of(cls, request: Request, policies: tuple[Policy, ...], *, arguments_type: bytes) -> "Ground":
