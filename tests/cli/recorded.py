@@ -24,6 +24,13 @@ ARGUMENTS = {"path": "/srv/notes\u202e"}
 POLICIES = in_force(STARTER)
 BLOBS = {digest(CONTRACT): CONTRACT, digest(POLICIES.text.encode()): POLICIES.text.encode()}
 
+# What is asked, by what the starter policy says of it.
+DECIDED = {
+    "ALLOW": request("desk/read", args=ARGUMENTS),
+    "DENY": request("desk/run", "privileged", args=ARGUMENTS, boundary="same-user"),
+    "STEP_UP": request("desk/run", "privileged", args=ARGUMENTS, boundary="separate-user"),
+}
+
 
 def record(home: Path, *drafts: Draft) -> None:
     """Write receipts to the home's ledger, durably."""
@@ -43,20 +50,41 @@ def record(home: Path, *drafts: Draft) -> None:
 
 def allowed(task: str | None = None) -> Draft:
     """The intent of a read that the starter policy lets pass."""
-    asked, values = _decided(request("desk/read", args=ARGUMENTS))
+    asked, values = _decided(DECIDED["ALLOW"])
     return Draft(body=Intent(asked=asked, epoch=0), task=task, values=values)
 
 
 def forbidden() -> Draft:
     """The denial of a privileged call that the starter policy forbids."""
-    asked, values = _decided(request("desk/run", "privileged", args=ARGUMENTS, boundary="same-user"))
+    asked, values = _decided(DECIDED["DENY"])
     return Draft(body=Denial(asked=asked, verdict="DENY", reason="policy.denied"), values=values)
 
 
-def malformed() -> Draft:
+def withheld() -> Draft:
+    """The denial of a privileged call that waits for a person's yes."""
+    asked, values = _decided(DECIDED["STEP_UP"])
+    return Draft(
+        body=Denial(asked=asked, verdict="STEP_UP", reason="approval.required", approvals=("privileged-call",)),
+        values=values,
+    )
+
+
+def spent() -> Draft:
+    """The denial of a read that policy allowed and the budget did not."""
+    asked, values = _decided(DECIDED["ALLOW"])
+    return Draft(body=Denial(asked=asked, verdict="DENY", reason="commit.budget"), values=values)
+
+
+def malformed(reason: str = "schema.arguments") -> Draft:
     """A denial from before policy was asked."""
     asked = Asked(call="c", door="mcp-http", method="tools/call", connector="desk", name="read", agent="clerk")
-    return Draft(body=Denial(asked=asked, verdict="DENY", reason="schema.arguments", detail="`/path`"))
+    return Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail="`/path`"))
+
+
+def overtaken() -> Draft:
+    """A denial from before policy, of a call that was decided again because what it rested on had moved."""
+    asked, values = _decided(DECIDED["ALLOW"])
+    return Draft(body=Denial(asked=asked, verdict="DENY", reason="task.not_open"), values=values)
 
 
 def completed(intent: int, task: str | None = None) -> Draft:

@@ -1,7 +1,7 @@
 """`remit policy explain`: one decision derived again from the record, and held against what the record says of it.
 
 Everything it is derived from is found by the digests the receipt holds, so it takes the receipt's word and nobody's
-beside it. A call refused before policy was asked is told with its reason.
+beside it. A call that another step refused says so: one before policy, which was not asked then, or one after it.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,11 @@ from remit.ledger.receipt import Asked, Denial, Intent, Receipt, Value
 from remit.ledger.walk import decode
 from remit.policy import explain as derived
 from remit.policy.model import Explained, Explanation
+
+# The steps before policy, by what their reasons begin with, and their numbers in the flow.
+_BEFORE_POLICY: Final = {"call": 1, "identity": 2, "task": 3, "schema": 4}
+# Reasons of steps 6 and 7 begin with these: the decision itself was the no. After any other, it was a yes.
+_BY_POLICY: Final = ("policy", "approval")
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -41,11 +47,11 @@ def explain(options: Namespace, screen: Screen) -> None:
         evidence = _in_bundle(options.bundle, options.receipt)
     else:
         evidence = _in_store(options, options.receipt)
-    if "facts" not in evidence.values:
-        _before_policy(evidence, screen)
+    if (no := _without_policy(evidence.body)) is not None:
+        _tell_unasked(evidence, no, screen=screen)
         return
     found = derived(
-        facts=evidence.values["facts"],
+        facts=_needed(evidence.values, "facts", what="what the decision was made from"),
         arguments=_needed(evidence.values, "arguments", what="the call's arguments"),
         contract=evidence.blobs.get(evidence.body.asked.contract, b"{}"),
         text=_needed(evidence.blobs, evidence.body.asked.policy_set, what="the policy set").decode(),
@@ -55,9 +61,11 @@ def explain(options: Namespace, screen: Screen) -> None:
 
 
 def _agreeing(body: Denial | Intent, decision: Decision) -> None:
-    asked, verdict = body.asked, body.verdict if isinstance(body, Denial) else "ALLOW"
-    recorded = (verdict, sorted(asked.policies), asked.policy_set, asked.basis)
-    if recorded != (decision.verdict, sorted(decision.policies), decision.policy_set, decision.basis):
+    asked, no = body.asked, body if isinstance(body, Denial) and _stage(body) in _BY_POLICY else None
+    said = (no.verdict, no.approvals, no.errors) if no else ("ALLOW", (), ())
+    recorded = (*said, sorted(asked.policies), asked.policy_set, asked.basis)
+    again = (decision.verdict, decision.approvals, decision.errors)
+    if recorded != (*again, sorted(decision.policies), decision.policy_set, decision.basis):
         raise Unverified("the record leads to another decision than the one it states", "verify it; then report this")
 
 
@@ -66,6 +74,10 @@ def _told(evidence: Evidence, found: Explanation, *, screen: Screen) -> Iterator
     style = {"ALLOW": "good", "DENY": "bad"}.get(decision.verdict, "wait")
     yield screen.paint(f"receipt {evidence.receipt.seq}: {decision.verdict}, derived again and the same", style)
     yield _call(evidence.body.asked)
+    if isinstance(evidence.body, Denial):
+        yield _reason(evidence.body)
+        if _stage(evidence.body) not in _BY_POLICY:
+            yield screen.paint("  refused   after policy had allowed it", "bad")
     yield f"  policies  {decision.policy_set}"
     if decision.approvals:
         yield f"  needs     {visible(', '.join(decision.approvals))}"
@@ -82,18 +94,35 @@ def _policies(title: str, policies: Iterable[Explained]) -> Iterator[str]:
         yield ""
 
 
-def _before_policy(evidence: Evidence, screen: Screen) -> None:
-    body = evidence.body
-    if not isinstance(body, Denial) or "facts" in evidence.receipt.values:
-        raise CallerFault("the facts of this decision are not kept", "they were erased, or the catalogue keeps none")
-    told = {"receipt": evidence.receipt.seq, "verdict": body.verdict, "reason": body.reason, "detail": body.detail}
-    detail = f": {visible(body.detail)}" if body.detail else ""
+def _without_policy(body: Denial | Intent) -> Denial | None:
+    """The denial, when policy did not take part in it."""
+    if isinstance(body, Denial) and (_stage(body) in _BEFORE_POLICY or not body.asked.policy_set):
+        return body
+    return None
+
+
+def _tell_unasked(evidence: Evidence, no: Denial, *, screen: Screen) -> None:
+    stage, seq = _stage(no), evidence.receipt.seq
+    if stage in _BEFORE_POLICY:
+        why = f"step {_BEFORE_POLICY[stage]}, {stage}, refused the call, and policy is step 6"
+    else:
+        why = "none was in force" if no.reason == "policy.none" else "the gateway failed before"
+    told = {"receipt": seq, "verdict": no.verdict, "reason": no.reason, "detail": no.detail, "policy_asked": False}
     lines = (
-        screen.paint(f"receipt {evidence.receipt.seq}: {body.verdict}, before policy was asked", "bad"),
-        _call(body.asked),
-        f"  reason    {body.reason}{detail}",
+        screen.paint(f"receipt {seq}: {no.verdict}; policy was not asked", "bad"),
+        _call(no.asked),
+        _reason(no),
+        f"  policy    not asked: {why}",
     )
     screen.answer(told, lines)
+
+
+def _stage(body: Denial) -> str:
+    return body.reason.partition(".")[0]
+
+
+def _reason(body: Denial) -> str:
+    return f"  reason    {visible(body.reason)}{': ' if body.detail else ''}{visible(body.detail)}"
 
 
 def _call(asked: Asked) -> str:

@@ -48,7 +48,8 @@ def _declare_explain(parser: Parser) -> None:
     parser.leaf(
         _explain,
         "Show which policies and facts decided a call, and derive the decision again from the record alone: from this "
-        "home's store, or from an exported bundle on a machine that has no gateway.",
+        "home's store, or from an exported bundle on a machine that has no gateway. Of a call that was refused before "
+        "policy was asked it says just that.",
         examples=("remit policy explain 17", "remit policy explain 17 --bundle ./incident"),
     )
     parser.add_argument("receipt", type=int, metavar="RECEIPT", help="the receipt's number: a denial or an intent")
