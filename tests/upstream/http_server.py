@@ -1,6 +1,6 @@
 """A tool server over HTTP that records what it is sent and answers as the called tool's name says. Loopback only.
 
-It speaks one generation: `modern`, or `legacy` with a session id. Tools are the keys of `BEHAVIOURS`.
+It speaks one generation: `modern`, or `legacy` at one revision, with a session id. Tools are the keys of `BEHAVIOURS`.
 """
 
 import asyncio
@@ -33,8 +33,9 @@ class Seen(msgspec.Struct):
 class Recorder:
     """`seen` is every request; `tools` the advertised list, which a test may change."""
 
-    def __init__(self, era: str = "modern") -> None:
+    def __init__(self, era: str = "modern", revision: str = "2025-06-18") -> None:
         self.era = era
+        self.revision = revision
         self.seen: list[Seen] = []
         self.tools: list[dict[str, Any]] = [
             {"name": name, "inputSchema": {"type": "object"}} for name in (*BEHAVIOURS, "echo")
@@ -83,7 +84,7 @@ class Recorder:
         if method == "initialize" and self.era == "legacy":
             session = f"s{len(self.seen)}"
             self.sessions.add(session)
-            said = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": INFO}
+            said = {"protocolVersion": self.revision, "capabilities": {"tools": {}}, "serverInfo": INFO}
             return result(number, said, headers={"Mcp-Session-Id": session})
         if self.era == "legacy" and request.headers.get("Mcp-Session-Id") not in self.sessions:
             return web.Response(status=404, text="no such session")
@@ -127,6 +128,13 @@ async def asks(request: web.Request, message: dict[str, Any], recorder: Recorder
     response = await _streaming(request)
     await response.write(_event({"id": "q", "method": "elicitation/create", "params": {}}))
     await response.write(_event({"method": "notifications/tools/list_changed"}))
+    await response.write(_event({"id": message["id"], "result": {"content": []}}))
+    return response
+
+
+async def asks_without_end(request: web.Request, message: dict[str, Any], recorder: Recorder) -> web.StreamResponse:
+    response = await _streaming(request)
+    await response.write(b"".join(_event({"id": number, "method": "ping"}) for number in range(1000)))
     await response.write(_event({"id": message["id"], "result": {"content": []}}))
     return response
 
@@ -206,6 +214,7 @@ def _plain(status: int, body: bytes, form: str = "application/json") -> Behaviou
 BEHAVIOURS: dict[str, Behaviour] = {
     "stream": stream,
     "asks": asks,
+    "asks_without_end": asks_without_end,
     "cut_stream": cut_stream,
     "huge_stream": huge_stream,
     "reset": reset,

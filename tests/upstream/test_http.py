@@ -339,3 +339,13 @@ async def test_what_is_no_contract_is_left_out(gateway: Gateway, recorder: Recor
     gateway.declare("web", url=recorder.url)
     names = [one.name for one in await gateway.pin("web")]
     assert names == ["server", *(tool["name"] for tool in recorder.tools[:-3])]
+
+
+@only_legacy
+async def test_a_server_that_asks_without_end_opens_no_connection_for_each_question(
+    web: Gateway, recorder: Recorder
+) -> None:
+    await web.call("web/asks_without_end")
+    await web.sessions.close()
+    answers = [seen for seen in recorder.seen if seen.body and "method" not in seen.message]
+    assert 0 < len(answers) < 500

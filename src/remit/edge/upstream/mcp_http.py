@@ -37,6 +37,8 @@ from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
 _REFUSAL_BYTES_MAX: Final = 64 * 1024
+# Answers of ours to a server's requests under way at once; what it asks beyond them stays unanswered.
+_ERRANDS_MAX: Final = 64
 # What a server that takes no MCP by POST at its URL says to `initialize` (MCP 2025-11-25, backwards compatibility).
 _ELSEWHERE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
@@ -204,7 +206,9 @@ class HttpWire:
         if not message.id:
             if (message.method or "").endswith("/list_changed"):
                 self._changed()
-        elif not self._modern and (response := response_bytes(message)) is not None:
+        elif self._modern or len(self._errands) >= _ERRANDS_MAX:
+            return
+        elif (response := response_bytes(message)) is not None:
             spawn(self._tell(response), self._errands)
 
     def _withdraw(self, request: Request, number: int) -> None:
