@@ -181,6 +181,28 @@ async def test_a_gateway_says_what_it_is_and_ends_in_order(tmp_path, sign):
     assert b"gateway stopped" in lines.splitlines()[-1]
 
 
+async def test_policy_files_are_applied_as_they_change_in_the_name_of_who_develops(tmp_path):
+    stage = Stage(tmp_path, Screen(json=True, out=io.StringIO()))
+    await stage.remit("init")
+    stage.home.catalogue.write_text(catalogue(free_port()))
+    try:
+        await stage.up("UTC", "--develop")
+        (stage.home.policy / "more.cedar").write_text(
+            '@id("more")\npermit (principal, action in Action::"read", resource);'
+        )
+        for _ in range(100):
+            if '@id("more")' in (await stage.remit("policy", "show"))["text"]:
+                break
+            await asyncio.sleep(0.1)
+    finally:
+        await stage.down()
+    assert b"develop:  policy files are applied as they change" in (tmp_path / "gateway.log").read_bytes()
+    events = [
+        one["body"] for one in (await stage.remit("ledger", "show"))["receipts"] if one["body"]["kind"] == "policy"
+    ]
+    assert (events[-1]["added"], events[-1]["actor"]["name"]) == (["more"], person_name(getpass.getuser()))
+
+
 async def test_a_gateway_that_cannot_start_says_why_in_a_line(tmp_path):
     stage = Stage(tmp_path, Screen(json=True, out=io.StringIO()))
     await stage.remit("init")

@@ -17,10 +17,23 @@ _SAME_USER: Final = (
     "          Nothing privileged passes. Run the gateway as a user of its own and set `boundary: separate-user`.",
 )
 
+_DEVELOP: Final = "develop:  policy files are applied as they change, in your name. For development only."
+
+
+class Readable(logging.Formatter):
+    """Log lines with nothing hidden in them: a warning can quote what a tool server said."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {**vars(record), "msg": visible(record.getMessage(), most=2000), "args": None}
+        lines = super().format(logging.makeLogRecord(said)).splitlines()
+        return "\n".join(visible(line, most=None) for line in lines)
+
 
 def serve(home: Home, screen: Screen, *, develop: bool) -> None:
     """Serve until SIGTERM or SIGINT, then end in order."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(Readable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     telling: list[asyncio.Task[None]] = []
 
     def ready(gateway: Gateway) -> None:
@@ -40,7 +53,7 @@ def _welcome(gateway: Gateway, screen: Screen, *, develop: bool) -> None:
     else:
         screen.say(f"boundary: {boundary}")
     if develop:
-        screen.say(screen.paint("develop:  policy files are applied as they change", "wait"))
+        screen.say(screen.paint(_DEVELOP, "wait"))
     if not gateway.live.applied().text:
         screen.say(screen.paint("policy:   none is in force, so every call is denied; `remit policy apply`", "bad"))
 

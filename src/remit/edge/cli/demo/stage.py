@@ -58,13 +58,13 @@ class Stage:
             raise Unexpected(f"{told}: {out.decode().strip()}")
         return json.loads(out)
 
-    async def up(self, zone: str) -> dict[str, Any]:
+    async def up(self, zone: str, *more: str) -> dict[str, Any]:
         """Start the gateway with this time zone in its environment and wait until its door opens."""
         self._screen.say(self._screen.paint(f"  $ TZ={zone} remit up &", "dim"))
         with (self.root / "gateway.log").open("ab") as log:
             self._gateway = await asyncio.create_subprocess_exec(
                 *_REMIT,
-                *("--home", str(self.home.root), "up"),
+                *("--home", str(self.home.root), "up", *more),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
