@@ -1,4 +1,5 @@
-"""A tool server made with the official SDK. `sdk_server.py PORT` serves it over HTTP: `/mcp`, both generations.
+"""A tool server made with the official SDK. `sdk_server.py PORT` serves it over HTTP: both generations at `/mcp`, the
+transport of 2024-11-05 at `/sse`.
 
 A call answers with its arguments; `slow` reports progress, so that the answer comes as a stream; `locate` mirrors an
 argument in a header, which the SDK checks against the body.
@@ -10,6 +11,9 @@ import anyio
 import uvicorn
 from mcp import types
 from mcp.server.lowlevel import Server
+from mcp.server.sse import SseServerTransport
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 
 LOCATED = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
 
@@ -66,5 +70,20 @@ def server() -> Server:
     )
 
 
+def app():
+    two_endpoints = SseServerTransport("/messages/")
+
+    async def stream(request):
+        async with two_endpoints.connect_sse(request.scope, request.receive, request._send) as (read, write):
+            served = server()
+            await served.run(read, write, served.create_initialization_options())
+        return Response()
+
+    found = server().streamable_http_app()
+    found.routes.append(Route("/sse", stream, methods=["GET"]))
+    found.routes.append(Mount("/messages/", app=two_endpoints.handle_post_message))
+    return found
+
+
 if __name__ == "__main__":
-    uvicorn.run(server().streamable_http_app(), port=int(sys.argv[1]), log_level="error", ws="none")
+    uvicorn.run(app(), port=int(sys.argv[1]), log_level="error", ws="none")

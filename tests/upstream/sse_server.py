@@ -29,6 +29,7 @@ class SseServer:
         self.streams: dict[int, web.StreamResponse] = {}
         self.deaf: set[int] = set()
         self.heard = asyncio.Event()
+        self.dropped = asyncio.Event()
         self.over = asyncio.Event()  # set, it ends the newest stream
         self.url = ""
         self._answering: asyncio.Future[None] | None = None
@@ -215,6 +216,14 @@ async def late(request: web.Request, number: Any, server: SseServer) -> web.Stre
     return web.Response(status=202)
 
 
+async def holds(request: web.Request, number: Any, server: SseServer) -> web.StreamResponse:
+    try:
+        await asyncio.sleep(60)
+    finally:
+        server.dropped.set()
+    return web.Response(status=202)
+
+
 async def fails(request: web.Request, number: Any, server: SseServer) -> web.StreamResponse:
     return web.Response(status=500, text="oops")
 
@@ -234,5 +243,5 @@ async def resets(request: web.Request, number: Any, server: SseServer) -> web.St
 
 
 ENDPOINTS: dict[str, Callable[[web.Request, Any, SseServer], Awaitable[web.StreamResponse]]] = {
-    one.__name__: one for one in (late, fails, forgotten, redirects, resets)
+    one.__name__: one for one in (late, holds, fails, forgotten, redirects, resets)
 }

@@ -2,7 +2,7 @@
 
 Run as `stdio_server.py [option…] MARK`. Options: `modern` (speak 2026-07-28 only), `mute` (never answer), `exits` (end
 at once), `deaf` (ignore SIGTERM and the end of stdin), `pages` (lists of one), `endless` (lists without end),
-`renamed` (another server name), `fragile` (dies of a question of the modern generation).
+`renamed` (another server name), `fragile` (dies of a question of the modern generation), a revision (no other).
 """
 
 import contextlib
@@ -127,7 +127,8 @@ CALLS = {
 def introduce(number, method, params):
     if method == "initialize":
         info = {"name": "renamed" if "renamed" in OPTIONS else "scripted", "version": "1"}
-        said = {"protocolVersion": params["protocolVersion"], "serverInfo": info, "instructions": "be kind"}
+        revision = next((one for one in OPTIONS if one.startswith("20")), params["protocolVersion"])
+        said = {"protocolVersion": revision, "serverInfo": info, "instructions": "be kind"}
         say({"id": number, "result": {**said, "capabilities": {"tools": {"listChanged": True}}}})
     else:
         info = {"io.modelcontextprotocol/serverInfo": {"name": "scripted", "version": "2"}}

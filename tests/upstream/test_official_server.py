@@ -1,4 +1,6 @@
-"""The official SDK's server over HTTP, in both generations: what it takes from us, and what we make of its answers."""
+"""The official SDK's server over HTTP, in both generations and both transports: what it takes from us, and what we make
+of its answers.
+"""
 
 import asyncio
 import socket
@@ -47,9 +49,11 @@ def served() -> Iterator[int]:
     server.wait()
 
 
-@pytest.fixture(params=["modern", "legacy"])
+@pytest.fixture(params=["modern", "legacy", "sse"])
 async def sdk(request: pytest.FixtureRequest, gateway: Gateway, monkeypatch: Any, served: int) -> Gateway:
-    """A gateway in front of the SDK's server; for `legacy`, one that never tries the modern generation."""
+    """A gateway in front of the SDK's server; for `legacy`, one that never tries the modern generation. What is served
+    for `sse` is the transport of 2024-11-05, which the gateway has to find out.
+    """
     if request.param == "legacy":
 
         async def handshake(wire: Any, *, legacy_first: bool = False) -> Any:
@@ -57,7 +61,7 @@ async def sdk(request: pytest.FixtureRequest, gateway: Gateway, monkeypatch: Any
 
         monkeypatch.setattr(opening, "opened", handshake)
     await listening(served)
-    gateway.declare("sdk", url=f"http://127.0.0.1:{served}/mcp")
+    gateway.declare("sdk", url=f"http://127.0.0.1:{served}/{'sse' if request.param == 'sse' else 'mcp'}")
     await gateway.pin("sdk")
     return gateway
 

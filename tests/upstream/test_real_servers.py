@@ -92,13 +92,13 @@ async def everything(request: pytest.FixtureRequest, gateway: Gateway) -> AsyncI
         return
     port = free_port()
     server = await asyncio.create_subprocess_exec(
-        *("node", npm("server-everything"), "streamableHttp"),
+        *("node", npm("server-everything"), "sse" if request.param == "sse" else "streamableHttp"),
         env={**os.environ, "PORT": str(port)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     await listening(port)
-    gateway.declare("all", url=f"http://127.0.0.1:{port}/mcp")
+    gateway.declare("all", url=f"http://127.0.0.1:{port}/{'sse' if request.param == 'sse' else 'mcp'}")
     yield gateway
     await gateway.sessions.close()
     server.kill()
@@ -108,7 +108,7 @@ async def everything(request: pytest.FixtureRequest, gateway: Gateway) -> AsyncI
 @published
 @pytest.mark.real
 @pytest.mark.holds("WIRE-REAL")
-@pytest.mark.parametrize("everything", ["stdio", "http"], indirect=True)
+@pytest.mark.parametrize("everything", ["stdio", "http", "sse"], indirect=True)
 async def test_the_everything_server(everything: Gateway) -> None:
     kinds = {contract.kind for contract in await everything.pin("all")}
     assert kinds == {"server", "tool", "prompt", "resource", "template"}

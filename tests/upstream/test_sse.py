@@ -321,6 +321,19 @@ async def test_a_cancelled_call_is_withdrawn_by_a_notification(old: Gateway, ser
     await old.call("old/echo")
 
 
+async def test_what_is_still_being_posted_when_nobody_waits_any_more_is_dropped(
+    old: Gateway, server: SseServer
+) -> None:
+    waiting = asyncio.ensure_future(old.call("old/holds"))
+    await reached(server, server.calls)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(5):
+        await server.dropped.wait()
+    assert len(server.streams) == 1
+
+
 @pytest.mark.holds("INV-05-END")
 async def test_ending_a_task_fails_its_calls_as_sent_and_closes_the_stream(old: Gateway, server: SseServer) -> None:
     waiting = asyncio.ensure_future(old.call("old/hang"))
