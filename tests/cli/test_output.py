@@ -1,14 +1,20 @@
 """What is shown can be trusted to be what it looks like."""
 
 import io
+import json
+import logging
+import sys
 
 import pytest
 from hypothesis import given, strategies as st
 
 from remit.edge.cli.output import Screen, distance, table, visible
+from remit.edge.cli.serving import Readable
+from remit.errors import RemitError
+from tests.cli.hostile import HOSTILE, unseen
 
 # A text → what a person sees of it.
-HOSTILE = {
+KINDS = {
     "escape sequence": ("\x1b[2Jgone", "\\u{1b}[2Jgone"),
     "carriage return": ("allowed\rdenied", "allowed\\u{d}denied"),
     "new line": ("one\ntwo", "one\\u{a}two"),
@@ -26,7 +32,7 @@ HOSTILE = {
 
 
 @pytest.mark.holds("INV-11")
-@pytest.mark.parametrize("text, seen", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text, seen", KINDS.values(), ids=KINDS)
 def test_unseen_characters_become_readable(text, seen):
     assert visible(text) == seen
 
@@ -88,3 +94,55 @@ def test_with_json_people_s_lines_are_silent():
     screen.note("psst")
     screen.answer({"a": 1}, ["one"])
     assert (out.getvalue(), err.getvalue()) == ('{"a": 1}\n', "")
+
+
+HIDDEN = {"a": "\x7f\x9b\u202e\U000e0041\ud800", "b": "straße"}
+
+
+@pytest.mark.holds("INV-11")
+def test_json_holds_nothing_hidden_and_the_same_value():
+    out = io.StringIO()
+    Screen(json=True, out=out).event(HIDDEN)
+    assert not unseen(out.getvalue())
+    assert json.loads(out.getvalue()) == HIDDEN
+
+
+@pytest.mark.holds("INV-11")
+def test_json_for_a_file_is_spelled_out_on_a_terminal_only():
+    text = '{"a": "\x7f\u202e\U000e0041", "b": "straße"}'
+    terminal, file = Terminal(), io.StringIO()
+    Screen(out=terminal).exactly(text)
+    Screen(out=file).exactly(text)
+    assert file.getvalue() == text
+    assert terminal.getvalue() == '{"a": "\\u007f\\u202e\\udb40\\udc41", "b": "straße"}\n'
+    assert json.loads(terminal.getvalue()) == json.loads(text)
+
+
+@pytest.mark.holds("INV-11")
+def test_what_a_fault_quotes_cannot_pass_for_another_line_of_ours():
+    err = io.StringIO()
+    Screen(err=err).fault(RemitError(f"no `{HOSTILE}`", HOSTILE))
+    assert not unseen(err.getvalue())
+    assert [line for line in err.getvalue().splitlines() if not line.startswith(" ")] == [
+        err.getvalue().splitlines()[0]
+    ]
+
+
+@pytest.mark.holds("INV-11")
+def test_a_warning_of_the_gateway_is_one_line_whatever_it_quotes():
+    record = logging.makeLogRecord({"msg": "`%s` says 100 %%", "args": (HOSTILE,), "levelname": "WARNING"})
+    shown = Readable("%(levelname)s %(message)s").format(record)
+    assert shown.startswith("WARNING `\\u{1b}[2J")
+    assert not unseen(shown)
+    assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.holds("INV-11")
+def test_a_traceback_in_the_log_holds_nothing_hidden():
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        record = logging.makeLogRecord({"msg": "failed", "exc_info": sys.exc_info()})
+    shown = Readable("%(message)s").format(record)
+    assert "Traceback" in shown
+    assert not unseen(shown)

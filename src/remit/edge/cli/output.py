@@ -86,7 +86,7 @@ class Screen:
     def event(self, value: Any) -> None:
         """One JSON value on a line of its own, and only with `--json`."""
         if self.json:
-            print(json.dumps(value), file=self.out, flush=True)
+            print(_spelled(json.dumps(value)), file=self.out, flush=True)
 
     def say(self, *lines: str) -> None:
         """Lines for people."""
@@ -94,8 +94,8 @@ class Screen:
             print(*lines, sep="\n", file=self.out, flush=True)
 
     def exactly(self, text: str) -> None:
-        """These bytes and no more, to be kept in a file; a terminal gets its line's end."""
-        self.out.write(text if not self.out.isatty() else text + "\n")
+        """JSON and no more, to be kept in a file; a terminal gets it with nothing hidden, and its line's end."""
+        self.out.write(_spelled(text) + "\n" if self.out.isatty() else text)
         self.out.flush()
 
     def note(self, line: str) -> None:
@@ -106,9 +106,10 @@ class Screen:
     def fault(self, fault: RemitError) -> None:
         """The one line that says what is wrong, and the one that says what to do."""
         if self.json:
-            print(json.dumps({"error": _told(fault)}), file=self.out, flush=True)
+            self.event({"error": _told(fault)})
             return
-        message = "\n".join(visible(line, most=2000) for line in str(fault).splitlines())
+        # Set in, so that no line of what is quoted can pass for one of ours.
+        message = "\n    ".join(visible(line, most=2000) for line in str(fault).splitlines())
         print(f"remit: {message}", file=self.err)
         if fault.advice:
             print(f"  {visible(fault.advice, most=2000)}", file=self.err, flush=True)
@@ -120,6 +121,18 @@ class Screen:
     def _colours(self) -> bool:
         plain = self.json or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         return not plain and self.out.isatty()
+
+
+def _spelled(text: str) -> str:
+    """JSON with unseen characters as its own escapes: the same value, safe to print."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(c) if unicodedata.category(c) in _UNSEEN else c for c in text)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _told(fault: RemitError) -> dict[str, str]:
