@@ -23,7 +23,7 @@ from remit.ledger.receipt import Asked
 from remit.policy.model import Request
 from remit.reasons import Denied, Reason
 from remit.schema import accepts_more
-from remit.task import Setting, history, prefix_of, reservations
+from remit.task import Standing, history, prefix_of, reservations
 from remit.task.model import Task
 from remit.world import World
 
@@ -99,13 +99,11 @@ class Case:
         except UpstreamFault as e:
             return Fault(ending="unknown" if e.sent else "not_sent", reason=_WHY[e.why], detail=e.message)
 
-    def setting(self, found: Task | None, world: World) -> Setting:
-        """What step 3 has to know besides the task and the call."""
-        return Setting(
+    def standing(self, found: Task | None, world: World) -> Standing:
+        """Who asks under the task that was found, and when."""
+        return Standing(
             agent=self.principal.name,
             tenant=self.agent.tenant,
-            connector=self.connector,
-            classified=self.classified,
             now=world.now(),
             last_used=world.tasks.last_used(found.id) if found else None,
         )

@@ -28,7 +28,7 @@ from remit.reasons import Denied, Reason, Restart
 from remit.records import conclude, deny
 from remit.result import inspect
 from remit.schema import conforming
-from remit.task import within
+from remit.task import assigned, within
 from remit.world import World
 
 
@@ -44,10 +44,12 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     case.enter(world)
 
     # 3 task: for what purpose, and is that still open?
+    found = case.found = await world.tasks.of(case.principal, case.ask, view=case.view)
+    task = case.task = assigned(found, case.standing(found, world))
     connector = case.connector = case.view.connector(call.connector)
     case.classified = classify(connector, call, classes=case.view.declared.data_classes)
-    found = case.found = await world.tasks.of(case.principal, case.ask, view=case.view)
-    task = case.task = within(found, call, setting=case.setting(found, world))
+    within(task, call, connector=connector, classified=case.classified)
+    world.policies().reach(case.principal.name, call.action, connector_name=call.connector)
 
     # 4 schema: is it a well-formed call of the contract we pinned?
     tool = case.tool = conforming(call, case.view.tool(call))

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     POLICY_DENIED = "policy.denied"
     POLICY_ERROR = "policy.error"
     POLICY_NONE = "policy.none"
+    POLICY_REACH = "policy.reach"
 
     APPROVAL_REQUIRED = "approval.required"
 
@@ -135,6 +136,7 @@ WORDS: dict[Reason, Words] = {
     Reason.POLICY_DENIED: Words("policy does not allow this call", _ASK),
     Reason.POLICY_ERROR: Words("policy could not be evaluated", "ask an operator to look at the policy"),
     Reason.POLICY_NONE: Words("no policy is in force", "ask an operator to apply one"),
+    Reason.POLICY_REACH: Words("there is nothing of that name here", _ASK, like=Reason.SCHEMA_UNKNOWN),
     Reason.APPROVAL_REQUIRED: Words("a person has to approve this call first", "do something else; it was not sent"),
     Reason.COMMIT_BUDGET: Words("the task's budget is used up", "finish with what you have, or ask for more"),
     Reason.COMMIT_CONTENDED: Words("too many calls of this task at once", _LATER, retry=True),

@@ -55,6 +55,43 @@ async def test_out_of_reach_and_not_there_cannot_be_told_apart() -> None:
     await world.holds()
 
 
+@pytest.mark.holds("INV-12", "INV-12-TENANT")
+@pytest.mark.parametrize("when", ["no task", "expired", "revoked"])
+async def test_without_a_live_task_a_connector_that_exists_answers_like_one_that_does_not(when: str) -> None:
+    world = await World.made()
+    task = await world.task(agent="scout", minutes=1)
+    if when == "expired":
+        world.now += 60_000
+    if when == "revoked":
+        await world.move(task, "revoke")
+    named = None if when == "no task" else task
+    agent = "rival" if when == "no task" else "scout"
+
+    there, not_there = [
+        await world.call(named, agent=agent, connector=name, params={"name": "read", "arguments": {"path": "a"}})
+        for name in ("vault", "no-such")
+    ]
+
+    assert isinstance(there, Refusal)
+    assert isinstance(not_there, Refusal)
+    assert (there.reason, there.detail) == (not_there.reason, not_there.detail)
+    await world.holds()
+
+
+@pytest.mark.holds("INV-12")
+async def test_what_no_permit_reaches_is_not_there_and_the_record_says_why() -> None:
+    world = await World.made(policy='@id("one") permit (principal, action == Action::"notes/read", resource);')
+    task = await world.task(purpose="upkeep")
+
+    hidden = await world.call(task, "add", arguments={"text": 1})
+    unknown = await world.call(task, params={"name": "no-such", "arguments": {}})
+
+    assert hidden == unknown
+    assert [denial.reason for denial in await world.bodies(Denial)] == [Reason.POLICY_REACH, Reason.POLICY_REACH]
+    assert isinstance(await world.call(task), Released)
+    await world.holds()
+
+
 @pytest.mark.parametrize(
     "name, arguments, spec, reason",
     [

@@ -8,8 +8,10 @@ from remit.answer import Refusal, Released
 from remit.catalogue import contract_of
 from remit.catalogue.model import Contract
 from remit.edge.acts.contracts import Pin
+from remit.edge.acts.policies import Files
 from remit.errors import CallerFault, ConfigFault
 from remit.ledger.receipt import ContractEvent, Denial
+from remit.policy import STARTER
 from remit.reasons import Reason
 from tests.world import World, advertised, tool
 
@@ -86,6 +88,7 @@ def tool_server(version: str) -> Contract:
 async def test_nothing_that_was_never_pinned_can_be_called() -> None:
     world = World()
     await world.start()
+    await world.policies.apply(world.who(), Files(files={"policy.cedar": STARTER}))
     await world.enroll("scout")
     await world.contracts.observe("notes", advertised()["notes"])
     said = await world.call(await world.task())

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from remit.catalogue import classify
 from remit.catalogue.model import TierRule, Tool, ToolRow
 from remit.reasons import Denied, Reason
-from remit.task import visible, within
+from remit.task import visible
 from remit.task.model import State
 from tests.catalogue.given import CLASSES, call, connector, contract
-from tests.task.given import NOW, setting, task
+from tests.task.given import NOW, setting, task, within
 
 LOG = call("git_log", {"repo": "/work/a"})
 MINUTE = 60_000

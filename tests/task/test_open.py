@@ -9,10 +9,10 @@ from remit.catalogue.patterns import covers, reaches
 from remit.errors import CallerFault, NotPermitted
 from remit.limits import REQUEST_TEXT_CHARS_MAX, TASK_CALLS_MAX, TASK_LIFETIME_MAX_S
 from remit.reasons import Denied
-from remit.task import TaskSpec, opened, renewed, template, within
+from remit.task import TaskSpec, opened, renewed, template
 from remit.task.model import Party, Requester, Stamp, State
 from tests.catalogue.given import CLASSES, agent, call, purpose
-from tests.task.given import ALICE, FLOW, NOW, setting, task
+from tests.task.given import ALICE, FLOW, NOW, setting, task, within
 
 OPERATOR = Party(kind="human", id="op", roles=frozenset({"operator"}))
 STAMP = Stamp(id="t9", at=NOW)

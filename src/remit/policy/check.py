@@ -27,6 +27,7 @@ from remit.policy.model import Known, Request
 from remit.policy.reads import pruned
 from remit.policy.source import Policy, joined
 from remit.policy.typed import RecordOf, typed
+from remit.reasons import Denied, Reason
 
 _FAILED: Final = re.compile(r"error while evaluating policy `([^`]*)`: (record does not have the attribute `[^`]*`)?")
 
@@ -83,6 +84,11 @@ class Policies:
             for tier in found.tiers
             for policy in self._index.matching(agent_name, connector_name, action=action, tier=tier)
         )
+
+    def reach(self, agent_name: str, action: str, *, connector_name: str) -> None:
+        """Raise `Denied(policy.reach)` where no permit's scope fits: towards the agent that is not there at all."""
+        if not self.reaches(agent_name, action, connector_name=connector_name):
+            raise Denied(Reason.POLICY_REACH, f"no permit reaches `{action[:200]}`")
 
     def considered(self, request: Request) -> tuple[Policy, ...]:
         """The policies whose scope fits a request, sorted by id."""

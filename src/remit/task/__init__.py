@@ -5,17 +5,18 @@ an end. `within` answers for one call; `opened`, `renewed`, `moved` and `templat
 `history` what was used of it.
 """
 
-from remit.task.check import visible, within
+from remit.task.check import assigned, visible, within
 from remit.task.history import history, prefix_of, reservations
-from remit.task.model import Setting, Task, TaskSpec
+from remit.task.model import Standing, Task, TaskSpec
 from remit.task.open import opened, renewed, template
 from remit.task.table import Move, diagram, moved
 
 __all__ = [
     "Move",
-    "Setting",
+    "Standing",
     "Task",
     "TaskSpec",
+    "assigned",
     "diagram",
     "history",
     "moved",

@@ -7,27 +7,32 @@ agent, as if it did not exist; what it reaches in principle but not like this sa
 from collections.abc import Iterable
 
 from remit.call import Call
-from remit.catalogue.classify import possible_tiers
+from remit.catalogue.classify import Classified, possible_tiers
 from remit.catalogue.model import Connector, Tool
 from remit.catalogue.patterns import concerns, reaches
 from remit.catalogue.resources import covers as template_covers
 from remit.catalogue.schemas import validator
 from remit.errors import CallerFault
 from remit.reasons import Denied, Reason
-from remit.task.model import Scope, Setting, State, Task
+from remit.task.model import Scope, Standing, State, Task
 
 
-def within(task: Task | None, call: Call, *, setting: Setting) -> Task:
-    """The task, if it is the agent's own, open, and reaches this call; else `Denied(task.*)`.
+def assigned(task: Task | None, standing: Standing) -> Task:
+    """The task, if it is the agent's own and open; else `Denied(task.*)`. Nothing about the call is looked at before.
 
     Source: design, flow step 3 and invariant 12. An idle limit counts from the last committed call, or the opening.
     """
     if task is None:
         raise Denied(Reason.TASK_MISSING)
-    if task.agent != setting.agent or task.scope.tenant != setting.tenant:
+    if task.agent != standing.agent or task.scope.tenant != standing.tenant:
         raise Denied(Reason.TASK_UNKNOWN, f"`{task.id}` is another's")
-    _alive(task, setting)
-    _in_scope(task.scope, call.target, setting=setting)
+    _alive(task, standing)
+    return task
+
+
+def within(task: Task, call: Call, *, connector: Connector, classified: Classified) -> Task:
+    """The task, if it reaches this call; else `Denied(task.*)`. `classified` is what the call amounts to."""
+    _in_scope(task.scope, call.target, connector=connector, classified=classified)
     _fitting(task.scope, call)
     return task
 
@@ -43,20 +48,19 @@ def visible(task: Task, tools: Iterable[Tool], *, connector: Connector) -> tuple
     )
 
 
-def _alive(task: Task, setting: Setting) -> None:
+def _alive(task: Task, standing: Standing) -> None:
     if task.state is State.EXPIRED:
         raise Denied(Reason.TASK_EXPIRED)
     if task.state is not State.OPEN:
         raise Denied(Reason.TASK_NOT_OPEN, f"it is {task.state}")
-    if setting.now >= task.expires_at:
+    if standing.now >= task.expires_at:
         raise Denied(Reason.TASK_EXPIRED)
-    idle_since = max(task.opened_at, setting.last_used or 0)
-    if task.idle_s is not None and setting.now - idle_since >= task.idle_s * 1000:
+    idle_since = max(task.opened_at, standing.last_used or 0)
+    if task.idle_s is not None and standing.now - idle_since >= task.idle_s * 1000:
         raise Denied(Reason.TASK_EXPIRED, f"it was idle for {task.idle_s} s")
 
 
-def _in_scope(scope: Scope, target: str, *, setting: Setting) -> None:
-    connector, classified = setting.connector, setting.classified
+def _in_scope(scope: Scope, target: str, *, connector: Connector, classified: Classified) -> None:
     possible = possible_tiers(classified.row)
     if not any(reaches(pattern, target) for pattern in scope.tools) or not possible & set(scope.tiers):
         raise Denied(Reason.TASK_SCOPE, f"`{target}` is not in the task's scope")

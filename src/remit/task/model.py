@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from remit.catalogue.classify import Classified
-from remit.catalogue.model import Calls, Connector, Count, Minutes, Role, Tier
+from remit.catalogue.model import Calls, Count, Minutes, Role, Tier
 
 Source = Literal["requester", "orchestrator", "agent"]
 
@@ -113,15 +112,13 @@ class Task(Struct, frozen=True, kw_only=True):
     held: bool = False
 
 
-class Setting(Struct, frozen=True, kw_only=True):
-    """What surrounds a call when its task is asked. `agent` is a catalogue name, `tenant` that agent's. `now` is
-    epoch ms; `last_used` when a call of the task was last committed, None if never.
+class Standing(Struct, frozen=True, kw_only=True):
+    """Who asks under a task, and when. `agent` is a catalogue name, `tenant` that agent's. `now` is epoch ms;
+    `last_used` when a call of the task was last committed, None if never.
     """
 
     agent: str
     tenant: str
-    connector: Connector
-    classified: Classified
     now: int
     last_used: int | None = None
 

@@ -14,36 +14,42 @@ from remit.edge.cli.output import Screen
 
 def play(screen: Screen, *, keep: bool) -> None:
     """Play the story, then end every process and remove every file of it. Raises `Unexpected` where it went wrong."""
-    root = Path(tempfile.mkdtemp(prefix="remit-demo-"))
+    started = time.monotonic()
     try:
-        started = time.monotonic()
-        calls = _run(root, screen)
-        seconds = round(time.monotonic() - started, 1)
-        told = screen.paint(f"every step went as told: {calls} calls, {seconds} s", "good")
-        screen.answer({"calls": calls, "seconds": seconds, "home": str(root / "home")}, ("", told))
-    finally:
-        if keep:
-            screen.note(f"kept; look at it with: remit --home {root / 'home'} ledger show")
-        else:
-            shutil.rmtree(root, ignore_errors=True)
-
-
-def _run(root: Path, screen: Screen) -> int:
-    try:
-        return asyncio.run(_played(root, screen))
+        calls, home = asyncio.run(_played(screen, keep=keep))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+    seconds = round(time.monotonic() - started, 1)
+    told = screen.paint(f"every step went as told: {calls} calls, {seconds} s", "good")
+    screen.answer({"calls": calls, "seconds": seconds, "home": str(home)}, ("", told))
 
 
-async def _played(root: Path, screen: Screen) -> int:
+async def _played(screen: Screen, *, keep: bool) -> tuple[int, Path]:
+    root = Path(tempfile.mkdtemp(prefix="remit-demo-"))
     stage = Stage(root, screen)
     story = Story(stage, screen)
-    running = asyncio.current_task()
-    if running is not None:
-        # As ctrl-C does: nothing is left behind however it is asked to end.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    playing = asyncio.create_task(story.play())
+    _end_once(playing)
     try:
-        await story.play()
+        await playing
     finally:
         await stage.down()
-    return story.calls
+        if keep:
+            screen.note(f"kept; look at it with: remit --home {stage.home.root} ledger show")
+        else:
+            await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+    return story.calls, stage.home.root
+
+
+def _end_once(playing: asyncio.Task[None]) -> None:
+    """However it is asked to end, and however often: the story stops once, and the cleaning up after it is left alone."""
+    loop = asyncio.get_running_loop()
+    asked: list[int] = []
+
+    def end(number: int) -> None:
+        if not asked:
+            playing.cancel()
+        asked.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end, number)

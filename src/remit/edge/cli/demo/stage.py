@@ -50,9 +50,12 @@ class Stage:
         try:
             out, _ = await asyncio.wait_for(process.communicate(), _COMMAND_S)
         except TimeoutError:
-            process.kill()
-            await process.wait()
             raise Unexpected(f"`remit {typed[0]}` did not end within {_COMMAND_S} s") from None
+        finally:
+            # Interrupted, it must not go on writing to a directory that is about to be removed.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
         if process.returncode != code:
             told = f"`remit {' '.join(typed)}` exited with {process.returncode}, not {code}"
             raise Unexpected(f"{told}: {out.decode().strip()}")
