@@ -36,6 +36,7 @@ class Recorder:
     def __init__(self, era: str = "modern", revision: str = "2025-06-18") -> None:
         self.era = era
         self.revision = revision
+        self.listens = False  # whether a GET opens a stream, on which nothing is ever said
         self.seen: list[Seen] = []
         self.tools: list[dict[str, Any]] = [
             {"name": name, "inputSchema": {"type": "object"}} for name in (*BEHAVIOURS, "echo")
@@ -65,6 +66,8 @@ class Recorder:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         seen = Seen(request.method, [*request.headers.items()], await request.read())
         self.seen.append(seen)
+        if request.method == "GET":
+            return await self._listen(request)
         if request.method == "DELETE":
             self.sessions.discard(request.headers.get("Mcp-Session-Id", ""))
             return web.Response()
@@ -74,6 +77,13 @@ class Recorder:
         if message["method"] == "tools/call" and message["params"]["name"] in BEHAVIOURS:
             return await BEHAVIOURS[message["params"]["name"]](request, message, self)
         return self._answer(request, message)
+
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        if not self.listens:
+            return web.Response(status=405)
+        response = await _streaming(request)
+        await asyncio.sleep(60)
+        return response
 
     def _answer(self, request: web.Request, message: dict[str, Any]) -> web.Response:
         number, method = message["id"], message["method"]

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.upstream.http_server import INFO, Seen
 
+FLOOD = 2000
 ENDPOINT = b"event: endpoint\r\ndata: /messages?session=%d\r\n\r\n"
 
 
@@ -194,6 +195,11 @@ async def asks(number: Any, server: SseServer) -> None:
     await server.result(number)
 
 
+async def floods(number: Any, server: SseServer) -> None:
+    await server.raw(b'data: {"jsonrpc":"2.0","method":"ping","id":1}\n\n' * FLOOD)
+    await server.result(number)
+
+
 async def drift(number: Any, server: SseServer) -> None:
     server.description = "now worse"
     await server.say({"method": "notifications/tools/list_changed"})
@@ -204,7 +210,7 @@ STREAMS: dict[str, Callable[[Any, SseServer], Awaitable[None]]] = {
     one.__name__: one
     for one in (
         *(hang, error, pieces, unknown_ids, twice, oversized, oversized_first),
-        *(not_json, no_object, moves, ends, dies, asks, drift),
+        *(not_json, no_object, moves, ends, dies, asks, floods, drift),
     )
 }
 

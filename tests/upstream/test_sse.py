@@ -11,14 +11,17 @@ from aiohttp import web
 from yarl import URL
 
 from remit.canonical import canonical
-from remit.edge.upstream.mcp_sse import endpoint
+from remit.edge.upstream import mcp_sse
+from remit.edge.upstream.mcp_sse import SseWire, endpoint
+from remit.edge.upstream.message import Request
+from remit.edge.upstream.pool import pool
 from remit.edge.upstream.sessions import Pace
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 from remit.reasons import Denied, Reason
 from tests.upstream.http_server import Recorder
 from tests.upstream.simulated import Gateway
-from tests.upstream.sse_server import SseServer
+from tests.upstream.sse_server import FLOOD, SseServer
 
 
 @pytest.fixture
@@ -84,23 +87,29 @@ async def test_other_refusals_do_not(gateway: Gateway, server: SseServer, status
     assert [one for one in server.seen if one.method == "GET /sse"] == []
 
 
-@pytest.mark.parametrize("begins", ["streamable", "silent"])
-async def test_a_server_that_moved_on_is_found_again(gateways: Any, server: SseServer, begins: str) -> None:
-    gateway = gateways(pace=Pace(start_s=2.0))
-    gateway.declare("old", url=server.url)
-    await gateway.pin("old")
+async def test_a_server_that_moved_on_is_found_again(old: Gateway) -> None:
     newer = Recorder()
     await newer.start()
-    gateway.declare("old", url=newer.url)
-    if begins == "silent":
-        # It has a stream of another kind at that URL: what it is shows only in time, to the opening after this one.
-        server.begins = b": hello\n\n"
-        gateway.declare("old", url=server.url)
-        with pytest.raises(UpstreamFault, match="did not open"):
-            await gateway.pin("old")
-        gateway.declare("old", url=newer.url)
-    await gateway.pin("old")
-    await gateway.call("old/echo")
+    old.declare("old", url=newer.url)
+    await old.pin("old")
+    await old.call("old/echo")
+    assert len(newer.calls()) == 1
+    await newer.stop()
+
+
+async def test_one_that_moved_on_and_has_a_silent_stream_is_found_at_the_next_opening(
+    old: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_sse, "_OPEN_S", 0.3)
+    newer = Recorder()
+    newer.listens = True
+    await newer.start()
+    old.declare("old", url=newer.url)
+    with pytest.raises(UpstreamFault, match="did not answer within") as fault:
+        await old.pin("old")
+    assert not fault.value.sent
+    await old.pin("old")
+    await old.call("old/echo")
     assert len(newer.calls()) == 1
     await newer.stop()
 
@@ -175,6 +184,15 @@ async def test_a_fault_after_the_first_byte_is_sent_and_never_repeated(
     assert (fault.value.sent, fault.value.why) == (True, why)
     assert said(await old.call("old/echo", {"n": 1})) == {"arguments": {"n": 1}}
     assert [call.message["params"]["name"] for call in server.calls()] == [tool, "echo"]
+
+
+async def test_an_endpoint_that_has_forgotten_the_session_is_not_asked_again(old: Gateway, server: SseServer) -> None:
+    with pytest.raises(UpstreamFault):
+        await old.call("old/forgotten")
+    forgotten = set(server.streams)
+    await old.call("old/echo")
+    assert len(server.streams) == 1
+    assert forgotten.isdisjoint(server.streams)
 
 
 @pytest.mark.parametrize("tool", ["ends", "dies", "moves"])
@@ -299,6 +317,25 @@ async def test_a_servers_questions_are_answered_with_pong_or_no(old: Gateway, se
     answers = [one.message for one in server.posted if "method" not in one.message]
     told = {one["id"]: one.get("result", one.get("error", {}).get("code")) for one in answers}
     assert told == {"p": {}, 7: -32601}
+
+
+async def test_a_flood_of_questions_is_answered_to_a_bound(old: Gateway, server: SseServer) -> None:
+    await old.call("old/floods")
+    await old.call("old/echo")
+    await old.sessions.end(task="t1")
+    answered = [one for one in server.posted if "method" not in one.message]
+    assert 0 < len(answered) < FLOOD
+
+
+async def test_a_line_that_was_closed_sends_nothing(server: SseServer) -> None:
+    async with pool() as http:
+        wire = SseWire(http, server.url, changed=lambda: None)
+        await wire.start()
+        await wire.close()
+        with pytest.raises(UpstreamFault, match="was ended") as fault:
+            await wire.exchange(Request(method="tools/call", params=b"{}", timeout_s=1))
+    assert not fault.value.sent
+    assert server.posted == []
 
 
 async def test_a_changed_list_is_looked_at_before_the_next_call(old: Gateway, server: SseServer) -> None:

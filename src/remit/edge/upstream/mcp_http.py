@@ -30,15 +30,24 @@ from remit.edge.upstream.message import (
     response_bytes,
 )
 from remit.edge.upstream.params import MODERN
-from remit.edge.upstream.pool import CONNECT_S, FAREWELL_S, FORGOTTEN, broken, finish, form, refused, requested, spawn
+from remit.edge.upstream.pool import (
+    CONNECT_S,
+    ERRANDS_MAX,
+    FAREWELL_S,
+    FORGOTTEN,
+    broken,
+    finish,
+    form,
+    refused,
+    requested,
+    spawn,
+)
 from remit.edge.upstream.sse import EventReader
 from remit.edge.upstream.wire import Changed, timed_out
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
 _REFUSAL_BYTES_MAX: Final = 64 * 1024
-# Answers of ours to a server's requests under way at once; what it asks beyond them stays unanswered.
-_ERRANDS_MAX: Final = 64
 # What a server that takes no MCP by POST at its URL says to `initialize` (MCP 2025-11-25, backwards compatibility).
 _ELSEWHERE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
@@ -206,7 +215,7 @@ class HttpWire:
         if not message.id:
             if (message.method or "").endswith("/list_changed"):
                 self._changed()
-        elif self._modern or len(self._errands) >= _ERRANDS_MAX:
+        elif self._modern or len(self._errands) >= ERRANDS_MAX:
             return
         elif (response := response_bytes(message)) is not None:
             spawn(self._tell(response), self._errands)

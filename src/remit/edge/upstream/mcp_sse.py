@@ -19,15 +19,24 @@ from yarl import URL
 
 from remit.edge.upstream.message import Answer, Request, not_mcp, notification_bytes
 from remit.edge.upstream.pending import Pending
-from remit.edge.upstream.pool import CONNECT_S, FAREWELL_S, FORGOTTEN, broken, finish, form, refused, requested, spawn
+from remit.edge.upstream.pool import (
+    CONNECT_S,
+    ERRANDS_MAX,
+    FAREWELL_S,
+    FORGOTTEN,
+    broken,
+    finish,
+    form,
+    refused,
+    requested,
+    spawn,
+)
 from remit.edge.upstream.sse import Event, EventReader
 from remit.edge.upstream.wire import Changed, timed_out
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX, URI_CHARS_MAX
 
 _OPEN_S: Final = 10.0
-# Answers of ours to a server's requests under way at once; what it asks beyond them stays unanswered.
-_ERRANDS_MAX: Final = 64
 
 
 class SseWire:
@@ -148,7 +157,7 @@ class SseWire:
 
     def _tell(self, message: bytes) -> None:
         """Send something that has no answer, if it can be sent."""
-        if self._alive and len(self._errands) < _ERRANDS_MAX:
+        if self._alive and len(self._errands) < ERRANDS_MAX:
             spawn(self._errand(message), self._errands)
 
     async def _errand(self, message: bytes) -> None:

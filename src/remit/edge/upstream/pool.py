@@ -19,6 +19,8 @@ from remit.errors import UpstreamFault
 
 CONNECT_S: Final = 10.0
 FAREWELL_S: Final = 2.0
+# Answers of ours to a server's requests under way at once; what it asks beyond them stays unanswered.
+ERRANDS_MAX: Final = 64
 # What a server says to a session it does not know: 404 by the specification, 400 by some.
 FORGOTTEN: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 _ALWAYS: Final = {
