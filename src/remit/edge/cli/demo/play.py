@@ -42,7 +42,7 @@ async def _played(screen: Screen, *, keep: bool) -> tuple[int, Path]:
 
 
 def _end_once(playing: asyncio.Task[None]) -> None:
-    """However it is asked to end, and however often: the story stops once, and the cleaning up after it is left alone."""
+    """However it is asked to end, and however often: the story stops once, and cleaning up after it is left alone."""
     loop = asyncio.get_running_loop()
     asked: list[int] = []
 

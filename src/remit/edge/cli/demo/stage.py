@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -37,25 +38,22 @@ class Stage:
         self.home = Home(root / "home")
         self.door = Door(self.home)
         self._screen = screen
-        self._gateway: asyncio.subprocess.Process | None = None
+        self._gateway: subprocess.Popen[bytes] | None = None
 
     async def remit(self, *arguments: object, code: int = 0, quiet: bool = False) -> Any:
         """Run a command and give what it answered; raises `Unexpected` when it exits otherwise than with `code`."""
         typed = [str(argument) for argument in arguments]
         if not quiet:
             self._screen.say(self._screen.paint(f"  $ remit {visible(' '.join(map(_short, typed)))}", "dim"))
-        process = await asyncio.create_subprocess_exec(
-            *_REMIT, "--home", str(self.home.root), "--json", *typed, stdout=asyncio.subprocess.PIPE, env=_environment()
-        )
+        process = _started("--home", self.home.root, "--json", *typed, stdout=subprocess.PIPE)
         try:
-            out, _ = await asyncio.wait_for(process.communicate(), _COMMAND_S)
-        except TimeoutError:
+            out, _ = await asyncio.to_thread(process.communicate, timeout=_COMMAND_S)
+        except subprocess.TimeoutExpired:
             raise Unexpected(f"`remit {typed[0]}` did not end within {_COMMAND_S} s") from None
         finally:
             # Interrupted, it must not go on writing to a directory that is about to be removed.
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            process.kill()
+            process.wait()
         if process.returncode != code:
             told = f"`remit {' '.join(typed)}` exited with {process.returncode}, not {code}"
             raise Unexpected(f"{told}: {out.decode().strip()}")
@@ -65,18 +63,10 @@ class Stage:
         """Start the gateway with this time zone in its environment and wait until its door opens."""
         self._screen.say(self._screen.paint(f"  $ TZ={zone} remit up &", "dim"))
         with (self.root / "gateway.log").open("ab") as log:
-            self._gateway = await asyncio.create_subprocess_exec(
-                *_REMIT,
-                *("--home", str(self.home.root), "up", *more),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**_environment(), "TZ": zone},
-                start_new_session=True,
-            )
+            gateway = self._gateway = _started("--home", self.home.root, "up", *more, zone=zone, stdout=log, stderr=log)
         async with _within(_START_S, lambda: f"the gateway did not start: {self._log()}"):
             while not self.door.runs():
-                if self._gateway.returncode is not None:
+                if gateway.poll() is not None:
                     raise Unexpected(f"the gateway ended: {self._log()}")
                 await asyncio.sleep(_LOOK_EVERY_S)
         status: dict[str, Any] = await asyncio.to_thread(self.door.get, "/v1/status")
@@ -87,13 +77,12 @@ class Stage:
         gateway, self._gateway = self._gateway, None
         if gateway is None:
             return
-        if gateway.returncode is None:
-            gateway.terminate()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(gateway.wait(), _STOP_S)
+        gateway.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(gateway.wait, _STOP_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(gateway.pid, signal.SIGKILL)
-        await gateway.wait()
+        gateway.wait()
 
     async def contracts(self, *connectors: str) -> list[dict[str, Any]]:
         """What is known of these tool servers, once each of them has been seen."""
@@ -125,9 +114,14 @@ async def _within(seconds: float, otherwise: Any) -> Any:
         raise Unexpected(otherwise()) from None
 
 
-def _environment() -> dict[str, str]:
+def _started(*arguments: object, zone: str = "", **given: Any) -> subprocess.Popen[bytes]:
+    """A `remit` out of reach of ctrl-C, which is the story's to hear. Starting it cannot be interrupted half way."""
     # A home named in the person's environment is not the story's.
-    return {name: value for name, value in os.environ.items() if name not in {"REMIT_HOME", "TZ"}}
+    environment = {name: value for name, value in os.environ.items() if name not in {"REMIT_HOME", "TZ"}}
+    if zone:
+        environment["TZ"] = zone
+    command = [*_REMIT, *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, **given)
 
 
 def _short(argument: str) -> str:
