@@ -236,7 +236,7 @@ class World:
         )
         self.live = Live(self.store, load(catalogue, "remit.yaml"), digest=digest(catalogue.encode()))
         self.server = ToolServer(self)
-        self.contracts = Contracts(self.live)
+        self.contracts = Contracts(self.live, self._clock)
         self.tasks = Tasks(self.live, self.server, now=self._clock, new_id=self._id)
         self.inventory = Inventory(self.live, self.server, now=self._clock)
         self.policies = PolicySets(self.live)

@@ -112,10 +112,13 @@ def broad_except(module: Module) -> Found:
 
 
 def positional(module: Module) -> Found:
-    """Only what others call: inside its own file a private helper is read together with its calls."""
+    """Only what others call: inside its own file a private helper is read together with its calls.
+
+    What an ASGI application takes, others chose.
+    """
     for function in public_functions(module.tree.body):
         given = [arg.arg for arg in function.args.posonlyargs + function.args.args if arg.arg not in {"self", "cls"}]
-        if len(given) > POSITIONAL_MAX:
+        if len(given) > POSITIONAL_MAX and given != ["scope", "receive", "send"]:
             named = f"`{function.name}`: `{given[POSITIONAL_MAX]}` can be passed by position"
             yield function.lineno, f"{named}: keyword-only past parameter {POSITIONAL_MAX}"
 

@@ -11,14 +11,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from remit import __version__
 from remit.canonical import digest
 from remit.catalogue import load
-from remit.catalogue.model import Gateway as GatewayRow
+from remit.catalogue.model import Declared, Gateway as GatewayRow
 from remit.edge.acts.contracts import Contracts
 from remit.edge.acts.gateway import Keeper, recover
 from remit.edge.acts.inventory import Inventory
@@ -126,7 +126,7 @@ async def open_gateway(root: Path, *, via: str = "socket") -> AsyncIterator[Gate
     )
     try:
         await recover(store, store.open_intents())
-        gateway = _assembled(home, text, store=store, token_key=token_key, random=random, via=via)
+        gateway = _assembled(home, text, held=_Held(store, token_key, random), via=via)
         alarms.heard_by(gateway.keeper.alarm)
         try:
             yield gateway
@@ -193,13 +193,20 @@ async def _doors(gateway: Gateway) -> list[Serving]:
     return opened
 
 
-def _assembled(
-    home: Home, text: str, *, store: Sequencer, token_key: TokenKey, random: Randomness, via: str
-) -> Gateway:
+class _Held(NamedTuple):
+    """What of a home is open: its store, its token key, and randomness for this process."""
+
+    store: Sequencer
+    token_key: TokenKey
+    random: Randomness
+
+
+def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
+    store, token_key, random = held
     declared = load(text, str(home.catalogue))
     live = Live(store, declared, digest=digest(text.encode()))
     url = _url(declared.gateway)
-    contracts = Contracts(live)
+    contracts = Contracts(live, now_ms)
     upstreams = Sessions(_known(live), contracts.observe, logs=home.state / "logs")
     tasks = Tasks(live, upstreams, now=now_ms, new_id=random.new_id)
     keeper = Keeper(live, upstreams, url=url, text=text)
@@ -235,12 +242,6 @@ def _assembled(
         step_token=domain.step_token,
     )
     doorkeeper = Doorkeeper(view=live.view, authenticator=authenticator, audience=f"{url}/v1", via=via)
-    settings = DoorSettings(
-        public_url=url,
-        version=__version__,
-        site=site_of(declared.gateway),
-        authorization_servers=authorization_servers(declared),
-    )
     return Gateway(
         home=home,
         url=url,
@@ -250,9 +251,18 @@ def _assembled(
         keeper=keeper,
         recorder=recorder,
         world=world,
-        agents=agents_door(Governed(world, domain.jwks), settings),
+        agents=agents_door(Governed(world, domain.jwks), _settings(declared, url)),
         people=people_door(routes(acts), doorkeeper),
         closing=(upstreams.close, fetcher.close, recorder.close),
+    )
+
+
+def _settings(declared: Declared, url: str) -> DoorSettings:
+    return DoorSettings(
+        public_url=url,
+        version=__version__,
+        site=site_of(declared.gateway),
+        authorization_servers=authorization_servers(declared),
     )
 
 

@@ -66,6 +66,11 @@ class Case:
         """Whether a step has established this."""
         return step in vars(self)
 
+    def forget(self) -> None:
+        """What was established no longer stands: the call starts again."""
+        for step in vars(Case).get("__annotations__", {}):
+            vars(self).pop(step, None)
+
     def enter(self, world: World) -> None:
         """Count the call in, once however often it starts again."""
         if not self._admitted:
@@ -110,7 +115,9 @@ class Case:
 
     def question(self, world: World, now: int) -> Request:
         """What step 6 asks. The counters read here are those step 8 expects unmoved."""
-        self.counters = world.store.counters(prefix_of(self.task.id))
+        prefix = prefix_of(self.task.id)
+        # A counter nobody touched yet is expected untouched.
+        self.counters = {f"{prefix}calls": 0} | dict(world.store.counters(prefix))
         declared = self.view.declared
         context = facts.Circumstances(
             task=self.task,

@@ -96,5 +96,5 @@ async def _govern_again(case: Case, world: World) -> Released | Refusal:
         try:
             return await govern(case, world)
         except Restart:
-            continue
+            case.forget()
     raise Denied(Reason.COMMIT_CONTENDED)

@@ -14,6 +14,7 @@ URI_CHARS_MAX = 2048
 
 # What may come back.
 RESULT_BYTES_MAX = 16 * 1024 * 1024
+RESULT_CHECKED_BYTES_MAX = 2 * 1024 * 1024  # of one with an output schema: reading it strictly takes 10 ms a megabyte
 
 # The catalogue's file: some 4,000 tools with their rules. PyYAML builds about 1 MB a second of it.
 CATALOGUE_BYTES_MAX = 4 * 1024 * 1024
@@ -26,6 +27,7 @@ CONTRACTS_PER_CONNECTOR_MAX = 4000
 # (a branch costs some 50 ns, so a value at most about a millisecond), how many compiled ones are remembered.
 SCHEMA_BRANCHES_MAX = 2_000
 SCHEMA_WORK_MAX = 20_000
+SCHEMA_CHECKS_MAX = 20_000  # of all values of one call together, where it is looked into why: some 15 µs each
 SCHEMA_STEPS_MAX = 300_000  # of reading one before its first use, a few µs each; 256 KB of plain ones take 60,000
 SCHEMAS_COMPILED_MAX = 1024
 

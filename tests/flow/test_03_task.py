@@ -10,7 +10,7 @@ from remit.errors import CallerFault, NotPermitted
 from remit.ledger.receipt import Denial, TaskEvent
 from remit.reasons import Denied, Reason
 from remit.task.model import State
-from tests.world import World
+from tests.world import CATALOGUE, World
 
 
 async def test_the_same_call_passes_in_one_task_and_not_in_the_other_because_of_its_purpose() -> None:
@@ -328,4 +328,34 @@ async def test_a_requester_does_not_lift_a_suspension_by_letting_the_task_expire
 
     await world.move(task, "resume")
     assert isinstance(await world.call(task), Released)
+    await world.holds()
+
+
+@pytest.mark.parametrize("client", ["desk", "another desk", ""])
+async def test_after_a_default_task_was_revoked_no_other_name_of_the_client_gets_one(client: str) -> None:
+    world = await World.made()
+    await world.call(None, client="desk")
+    [task] = world.tasks.listed(world.who())
+    await world.move(task, "revoke")
+
+    said = await world.call(None, client=client)
+    assert isinstance(said, Refusal)
+    assert said.reason is Reason.TASK_NOT_OPEN
+    assert isinstance(await world.call(await world.task()), Released)
+
+    await world.restore("agent", "scout")
+    assert isinstance(await world.call(None, client="a new desk"), Released)
+    await world.holds()
+
+
+async def test_a_constraint_with_definitions_can_be_narrowed() -> None:
+    schema = '{properties: {path: {$ref: "#/$defs/s"}}, $defs: {s: {pattern: "^/ok/"}}}'
+    constrained = f"    calls: 100\n    arguments: {{notes/read: {schema}}}\n"
+    world = await World.made(CATALOGUE.replace("    calls: 100\n", constrained, 1))
+    narrow = {"properties": {"path": {"$ref": "#/$defs/s"}}, "$defs": {"s": {"maxLength": 6}}}
+    task = await world.task(arguments={"notes/read": narrow})
+
+    said = [await world.call(task, arguments={"path": path}) for path in ("/ok/x", "/no/x", "/ok/too-long")]
+
+    assert [isinstance(one, Released) for one in said] == [True, False, False]
     await world.holds()

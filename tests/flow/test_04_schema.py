@@ -145,3 +145,21 @@ async def test_prompts_and_resources_are_calls_like_any_other() -> None:
     ]
     assert len(await world.bodies(Denial)) == 3
     await world.holds()
+
+
+async def test_a_server_that_drifts_for_ever_is_noted_now_and_then() -> None:
+    world = await World.made()
+    task = await world.task()
+    before = len(await world.receipts())
+
+    for number in range(60):
+        world.now += 500
+        await world.drift(tool("notes", "read", description=f"{number}"))
+
+    said = await world.call(task)
+    assert isinstance(said, Refusal)
+    assert said.reason is Reason.SCHEMA_QUARANTINED
+    assert len(await world.receipts()) - before <= 3
+    await world.drift_of("quiet")
+    assert isinstance(await world.call(task, "quiet"), Refusal)
+    await world.holds()

@@ -160,3 +160,46 @@ async def test_what_is_remembered_of_decisions_does_not_grow_with_the_arguments(
         tracemalloc.stop()
     assert sum(trace.size for trace in kept.traces) < 500_000
     await world.holds()
+
+
+GUARDED = """
+    @id("all") permit (principal, action, resource);
+    @id("big") forbid (principal, action == Action::"notes/run", resource)
+    when { context.args has amount && context.args.amount.greaterThan(decimal("100.0")) };
+    @id("many") forbid (principal, action == Action::"notes/add", resource)
+    when { context.args has times && context.args.times > 10 };
+"""
+
+
+@pytest.mark.holds("INV-02", "INPUT-NUMBER")
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("run", {"dry": False, "amount": 1000}),
+        ("run", {"dry": False, "amount": 1000.00001}),
+        ("run", {"dry": False, "amount": 1e15 + 0.5}),
+        ("run", {"dry": False, "amount": 1e21}),
+        ("run", {"dry": False, "amount": -0.00001}),
+        ("add", {"times": 11}),
+        ("add", {"times": 1e21}),
+        ("add", {"times": 1e300}),
+    ],
+)
+async def test_a_guard_over_an_argument_is_not_evaded_by_a_value_that_has_no_type(
+    name: str, arguments: dict[str, object]
+) -> None:
+    world = await World.made(policy=GUARDED)
+    said = await world.call(await world.task(purpose="upkeep"), name, arguments=arguments)
+    assert isinstance(said, Refusal)
+    assert world.server.got == []
+    await world.holds()
+
+
+async def test_a_policy_that_asks_what_is_untyped_decides_about_it_itself() -> None:
+    asks = GUARDED.replace(
+        "when { context.args has amount &&", 'when { !context.untyped.contains("amount") && context.args has amount &&'
+    )
+    world = await World.made(policy=asks)
+    said = await world.call(await world.task(purpose="upkeep"), "run", arguments={"dry": False, "amount": 0.00001})
+    assert isinstance(said, Released)
+    await world.holds()

@@ -8,7 +8,7 @@ import pytest
 from remit.answer import Refusal, Released
 from remit.forward.model import Outgoing, Reply
 from remit.ledger.receipt import Outcome
-from remit.limits import RESULT_BYTES_MAX
+from remit.limits import RESULT_BYTES_MAX, RESULT_CHECKED_BYTES_MAX
 from remit.reasons import Reason
 from tests.world import World, reply
 
@@ -53,6 +53,10 @@ BAD: dict[str, tuple[Reply, Reason]] = {
     "isError that is no boolean": (reply(isError="no"), Reason.RESULT_SCHEMA),
     "a request for input": (reply(resultType="input_required"), Reason.RESULT_UNSUPPORTED),
     "a task of the extension": (reply(resultType="task"), Reason.RESULT_UNSUPPORTED),
+    "too large to be checked": (
+        reply(content=[], structuredContent={"text": "a" * RESULT_CHECKED_BYTES_MAX}),
+        Reason.RESULT_TOO_LARGE,
+    ),
     "too large to be read": (Reply(result=None), Reason.RESULT_TOO_LARGE),
     "too large to be passed on": (
         Reply(result=msgspec.Raw(b'{"a":"' + b"a" * RESULT_BYTES_MAX + b'"}')),

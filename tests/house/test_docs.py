@@ -1,5 +1,7 @@
 """Generated pages cannot differ from the code unnoticed."""
 
+from shutil import copy
+
 import pytest
 
 from tools import docs
@@ -7,8 +9,11 @@ from tools import docs
 
 @pytest.fixture
 def reference(tmp_path, monkeypatch):
-    monkeypatch.setattr(docs, "REFERENCE", tmp_path / "reference")
-    return tmp_path / "reference"
+    pages = tmp_path / "reference"
+    pages.mkdir()
+    copy(docs.REFERENCE / "cli.md", pages)
+    monkeypatch.setattr(docs, "REFERENCE", pages)
+    return pages
 
 
 def run(monkeypatch, *arguments: str) -> int:

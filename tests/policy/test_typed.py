@@ -154,7 +154,10 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(["path", "size", "price", "force", "tags", "owner", "any", "other"]), JSON))
 def test_the_engine_takes_every_projection(args: dict[str, Any]) -> None:
     """Whatever the arguments are, evaluation gives a decision: nothing reaches Cedar that it cannot read."""
-    everything = in_force("permit(principal, action, resource) when { context.args == context.args };")
+    everything = in_force(
+        "permit(principal, action, resource)"
+        " when { context.args == context.args && context.untyped == context.untyped };"
+    )
     assert everything.decide(request(args=args)).verdict is Verdict.ALLOW
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from remit.errors import CallerFault
-from remit.schema import open_places
-from tests.schema.conftest import Refused
+from remit.reasons import Denied, Reason
+from remit.schema import conforming, open_places
+from tests.schema.conftest import Refused, called, pinned
 
 DRAFTS = [
     None,
@@ -236,3 +237,19 @@ def test_elements_and_patterns_count_as_work_too(refused: Refused) -> None:
     twice = {"$ref": "#/$defs/l"}
     lists["$defs"] = {"l": {"allOf": [{"items": twice}, {"contains": twice}], "patternProperties": {"^a": twice}}}
     assert "nested deeper" in (refused(lists, {"l": json.loads("[" * 50 + "]" * 50)}) or "")
+
+
+@pytest.mark.holds("INPUT-SIZE")
+@pytest.mark.parametrize(
+    "items, count",
+    [
+        ({"anyOf": [{"properties": {f"k{n}": {}}} for n in range(40)]}, 1000),
+        ({"type": "object", "properties": {}}, 30_000),
+    ],
+    ids=["many branches", "many objects, one of them with an unnamed member"],
+)
+def test_arguments_that_would_take_long_to_look_into_are_refused(items: dict[str, Any], count: int) -> None:
+    tool = pinned({"inputSchema": {"type": "object", "properties": {"a": {"type": "array", "items": items}}}})
+    with pytest.raises(Denied, match="too much to check") as no:
+        conforming(called({"a": [{}] * count + [{"x": 1}]}), tool)
+    assert no.value.reason is Reason.SCHEMA_ARGUMENTS

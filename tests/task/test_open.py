@@ -149,7 +149,10 @@ def test_only_requesters_and_operators_open_tasks(by):
 def test_constraints_come_on_top_of_the_purposes():
     narrow = {"properties": {"n": {"maximum": 3}}}
     found = ask(arguments={"git/git_log": narrow, "git/git_commit": narrow}).scope.arguments
-    assert found == {"git/git_log": {"allOf": [AT_WORK, narrow]}, "git/git_commit": narrow}
+    assert found == {
+        "git/git_log": {"allOf": [{"$id": "urn:remit:purpose", **AT_WORK}, {"$id": "urn:remit:task", **narrow}]},
+        "git/git_commit": narrow,
+    }
 
 
 SCHEMAS = st.sampled_from(

@@ -83,7 +83,12 @@ def _object(value: Any, what: str) -> dict[str, Any]:
 
 
 def _refuse_escapes(value: Any) -> None:
-    """Cedar reads `__entity`, `__extn` and `__expr` in JSON as its own; no argument may speak for it."""
+    """Cedar reads `__entity`, `__extn` and `__expr` in JSON as its own; no argument may speak for it.
+
+    An integer that is still a float here is one that RFC 8785 writes with an exponent: beyond the safe ones.
+    """
+    if isinstance(value, float) and value.is_integer():
+        raise Denied(Reason.CALL_INTEGER_UNSAFE, "an integer is beyond ±(2^53-1); send it as a string")
     if isinstance(value, dict):
         for key, inner in value.items():
             if key.startswith("__"):

@@ -11,6 +11,7 @@ permit can never make one unnecessary.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import cedarpy
@@ -101,7 +102,12 @@ class Policies:
 
         A slice that reads facts that change with every call (time, history, free arguments) gains nothing by it.
         """
-        context = pruned(context_of(request, record if ground.slice.reads_arguments else None), ground.slice.paths)
+        whole = context_of(request, record if ground.slice.reads_arguments else None)
+        if blind := _blind(ground, whole["untyped"]):
+            return Answer(
+                Verdict.DENY, blind, errors=tuple(f"`{one}` reads an argument without a type" for one in blind)
+            )
+        context = pruned(whole, ground.slice.paths)
         asked = digest(json.encode(context))  # arguments can be large, and whoever calls chooses them
         known = ground.answers.get(asked)
         if known is None:
@@ -143,6 +149,18 @@ def evaluated(ground: Ground, request: Request, *, context: dict[str, Any]) -> A
         stepping |= reasons
         approvals |= {ground.slice.approvals[reason] for reason in reasons}
         context["approvals"] = sorted(approvals)
+
+
+def _blind(ground: Ground, untyped: Sequence[str]) -> tuple[str, ...]:
+    """The policies that rely on an argument which this call sends in a form Cedar cannot type.
+
+    `context.args has amount` would be false of it, and a forbid that asks so would not hold.
+    """
+    return tuple(sorted({policy for policy, read in ground.slice.guards for sent in untyped if _overlap(read, sent)}))
+
+
+def _overlap(read: str, sent: str) -> bool:
+    return read in (sent, "") or read.startswith(f"{sent}.") or sent.startswith(f"{read}.")
 
 
 def _failures(result: cedarpy.AuthzResult) -> tuple[str, ...]:

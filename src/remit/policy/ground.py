@@ -4,6 +4,7 @@ The basis is the hash of everything a decision rests on that is not a fact of th
 basis is worth nothing under another.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import cedarpy
@@ -37,7 +38,10 @@ class Answer(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """Policies ready to evaluate. `paths` are what of the context they read; `approvals` maps policy to name."""
+    """Policies ready to evaluate. `paths` are what of the context they read; `approvals` maps policy to name.
+
+    `guards` are the arguments (`a.b`) that policies rely on without asking what is `untyped`.
+    """
 
     policies: tuple[Policy, ...]
     handle: cedarpy.PolicySet
@@ -45,6 +49,7 @@ class Slice(NamedTuple):
     approvals: dict[str, str]
     reads_history: bool
     reads_arguments: bool
+    guards: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, policies: tuple[Policy, ...]) -> "Slice":
@@ -57,6 +62,7 @@ class Slice(NamedTuple):
             paths=paths,
             approvals={policy.id: policy.approval for policy in policies if policy.approval is not None},
             reads_history=reads_counters(policies),
+            guards=tuple(_guards(policies)),
             reads_arguments=any(not path or path[0] in _ARGUMENTS for path in paths),
         )
 
@@ -81,6 +87,12 @@ class Ground(NamedTuple):
             "rows": list(request.rows),
         }
         return cls(slice=Slice.of(policies), entities=entities_of(request), basis=digest_of(basis), answers={})
+
+
+def _guards(policies: tuple[Policy, ...]) -> Iterator[tuple[str, str]]:
+    for policy in policies:
+        if not any(path[:2] == ("context", "untyped") for path in policy.reads):
+            yield from ((policy.id, ".".join(path[2:])) for path in policy.reads if path[:2] == ("context", "args"))
 
 
 def reads_counters(policies: tuple[Policy, ...]) -> bool:

@@ -23,7 +23,7 @@ def known(view: View) -> Known:
     actions = [
         _shape(tool.contract.target, tool.row, body=tool.contract.body)
         for tool in pinned
-        if tool.contract.kind in ("tool", "prompt")
+        if tool.contract.kind == "prompt" or (tool.contract.kind == "tool" and ":" not in tool.contract.name)
     ]
     resources = [
         _shape(f"{name}/resource:*", connector.resources, body={}) for name, connector in declared.connectors.items()

@@ -11,7 +11,7 @@ from remit.catalogue.model import Tool
 from remit.errors import CallerFault
 from remit.forward.model import Fault, Reply
 from remit.json_schema import validator
-from remit.limits import RESULT_BYTES_MAX
+from remit.limits import RESULT_BYTES_MAX, RESULT_CHECKED_BYTES_MAX
 from remit.reasons import Denied, Reason
 
 UNTRUSTED: Final = ("untrusted",)
@@ -49,6 +49,8 @@ def _judged(head: _Head, result: Raw, tool: Tool) -> Released | Withheld:
     if head.isError:
         return Released(result=result, ending="tool_error", labels=UNTRUSTED)
     schema = tool.contract.body.get("outputSchema") if tool.contract.kind == "tool" else None
+    if schema is not None and len(bytes(result)) > RESULT_CHECKED_BYTES_MAX:
+        return _withheld(Reason.RESULT_TOO_LARGE, f"at most {RESULT_CHECKED_BYTES_MAX} bytes are checked by a schema")
     if schema is not None and not _fits(schema, result, tool.contract.digest):
         return _withheld(Reason.RESULT_SCHEMA, "its structured content differs from the pinned output schema")
     return Released(result=result, ending="completed", labels=UNTRUSTED)
@@ -57,7 +59,7 @@ def _judged(head: _Head, result: Raw, tool: Tool) -> Released | Withheld:
 def _fits(schema: Any, result: Raw, contract: str) -> bool:
     """Read strictly: a key that stands twice must not show one value here and another to the agent."""
     try:
-        value = parse(bytes(result), RESULT_BYTES_MAX).get("structuredContent")
+        value = parse(bytes(result), RESULT_CHECKED_BYTES_MAX).get("structuredContent")
         return validator(schema, f"{contract}#output").is_valid(value)
     except Denied:
         return False

@@ -86,7 +86,7 @@ def _input(contract: Contract) -> Compiled:
 
 def _bounded(output: Any) -> None:
     """A result is as deep as its server likes, so its schema may not be one whose work doubles with every level."""
-    if output is not None and compiled(output).depth < DEPTH_MAX:
+    if output is not None and len(compiled(output).work) <= DEPTH_MAX:
         raise CallerFault(
             "the output schema checks the same member again on every level",
             "results could stall the gateway; ask the owner of the tool server for a simpler one",

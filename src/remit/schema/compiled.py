@@ -9,7 +9,8 @@ branches match.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from operator import mul
 from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
@@ -19,8 +20,8 @@ from msgspec import json
 from remit import json_schema
 from remit.canonical import digest
 from remit.errors import CallerFault
-from remit.limits import CONTRACT_BYTES_MAX, SCHEMAS_COMPILED_MAX
-from remit.schema.places import deepest, open_in, settles, speaks_of_members
+from remit.limits import CONTRACT_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMAS_COMPILED_MAX
+from remit.schema.places import open_in, settles, speaks_of_members, work_by_depth
 from remit.schema.shut import shut
 from remit.schema.walk import Document, escaped
 
@@ -30,23 +31,27 @@ _ADVICE: Final = "ask the owner of the tool server to correct it"
 
 
 class Compiled(NamedTuple):
-    """`depth` is how deep a value may nest to be checked at all; `open` lists the open places; `quick`, where there is
-    one, says yes to exactly the values that fit and hold nothing unnamed.
+    """`work` says how often a value at each depth is checked, and by its length how deep values may nest; `open` lists
+    the open places; `quick`, where there is one, says yes to exactly the values that fit and hold nothing unnamed.
     """
 
     validator: Validator
-    depth: int
+    work: tuple[int, ...]
     open: tuple[str, ...]
     quick: Validator | None
 
     def fits(self, value: Any) -> bool:
         """Whether it is known at once that there is nothing against a value; a no means: look into it."""
-        return self.quick is not None and not _deeper(value, self.depth) and self.quick.is_valid(value)
+        return self.quick is not None and len(_levels(value)) <= len(self.work) and self.quick.is_valid(value)
 
     def failures(self, value: Any) -> Iterator[str]:
         """Where a value does not fit and by which keyword: `` `/path` (type)``. Never any part of a value."""
-        if _deeper(value, self.depth):
-            yield f"`/` (nested deeper than {self.depth} levels)"
+        levels = _levels(value)
+        if len(levels) > len(self.work):
+            yield f"`/` (nested deeper than {len(self.work) - 1} levels)"
+            return
+        if sum(map(mul, levels, self.work)) > SCHEMA_CHECKS_MAX:
+            yield "`/` (too much to check at once)"
             return
         if not self.validator.is_valid(value):
             for error in self.validator.iter_errors(value):
@@ -91,7 +96,7 @@ def _compile(schema: Any) -> Compiled:
     document = Document(copy.deepcopy(dict(schema) if isinstance(schema, Mapping) else schema))
     everything = document.everything()
     json_schema.compiled(document.root.node)  # first as it stands: what follows may rely on its being a schema
-    depth, places = deepest(document), open_in(document)
+    work, places = work_by_depth(document), open_in(document)
     closed = shut(schema)
     for part in everything.values():
         if isinstance(part.node, dict):
@@ -103,7 +108,7 @@ def _compile(schema: Any) -> Compiled:
             elif speaks_of_members(document, document.tree(part)):
                 part.node[_WORLD] = "closed"
     quick = None if closed is None else json_schema.compiled(closed)
-    return Compiled(json_schema.compiled(document.root.node), depth, places, quick)
+    return Compiled(json_schema.compiled(document.root.node), work, places, quick)
 
 
 def _unnamed(value: Any, closed: dict[str, set[str]], *, at: str = "") -> Iterator[str]:
@@ -130,8 +135,16 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
     return str(kind.name)
 
 
-def _deeper(value: Any, most: int) -> bool:
-    if most < 0:
-        return True
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(_deeper(item, most - 1) for item in inner if isinstance(item, dict | list)) if inner else False
+def _levels(value: Any) -> list[int]:
+    """How many values there are at depth 0, 1, …, objects and arrays only below the top."""
+    levels, inside = [1], [value]
+    while True:
+        inside = [inner for outer in inside for inner in _inside(outer)]
+        if not inside:
+            return levels
+        levels.append(len(inside))
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (inner for inner in members if isinstance(inner, dict | list))

@@ -5,7 +5,8 @@ always are. It is *open* when the schema says so (`additionalProperties` or `une
 than false, a pattern of names), or when it may hold objects or arrays and nothing is said about what is in them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 from remit.limits import DEPTH_MAX, SCHEMA_WORK_MAX
@@ -46,8 +47,9 @@ def settles(document: Document, part: Part) -> bool:
     return isinstance(part.node, dict) and not document.others.isdisjoint(part.node)
 
 
-def deepest(document: Document) -> int:
-    """How deep arguments may nest so that no value in them is checked more than `SCHEMA_WORK_MAX` times.
+def work_by_depth(document: Document) -> tuple[int, ...]:
+    """How often a value at depth 0, 1, … is checked; its length is how deep arguments may nest to be checked at all,
+    so that no chain of values in them is checked more than `SCHEMA_WORK_MAX` times.
 
     `DEPTH_MAX` for ordinary schemas. Less for one whose branches each check the same member again, level by level:
     the work doubles with every level, so it is the depth that has to be bounded. Raises `CallerFault`.
@@ -55,17 +57,21 @@ def deepest(document: Document) -> int:
     places = {part.pointer: document.tree(part, negated=True) for part in document.everything().values()}
     inside = {pointer: _applied(document, tree) for pointer, tree in places.items()}
     work = {pointer: len(tree) for pointer, tree in places.items()}
-    for depth in range(1, DEPTH_MAX + 1):
-        deeper = {
-            pointer: len(places[pointer]) + max((sum(work[at] for at in group) for group in groups), default=0)
-            for pointer, groups in inside.items()
-        }
+    totals = [work[""]]
+    while len(totals) <= DEPTH_MAX:
+        deeper = {pointer: len(places[pointer]) + _most(work, groups) for pointer, groups in inside.items()}
         if deeper[""] > SCHEMA_WORK_MAX:
-            return depth - 1
-        if deeper == work:
             break
+        if deeper == work:  # nothing deeper is described, so nothing deeper is checked
+            totals += [deeper[""]] * (DEPTH_MAX + 1 - len(totals))
+            break
+        totals.append(deeper[""])
         work = deeper
-    return DEPTH_MAX
+    return (totals[0], *(after - before for before, after in pairwise(totals)))
+
+
+def _most(work: Mapping[str, int], groups: Iterable[tuple[str, ...]]) -> int:
+    return max((sum(work[at] for at in group) for group in groups), default=0)
 
 
 def _applied(document: Document, tree: tuple[Part, ...]) -> tuple[tuple[str, ...], ...]:

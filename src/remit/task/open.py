@@ -178,8 +178,13 @@ def _both(
     both = dict(ours)
     for key, schema in theirs.items():
         known = both.get(pattern(key))
-        both[key] = {"allOf": [known, checked(schema)]} if known is not None else checked(schema)
+        both[key] = checked(schema) if known is None else {"allOf": [_whole(known, "purpose"), _whole(schema, "task")]}
     return both
+
+
+def _whole(schema: Mapping[str, Any], of: str) -> Mapping[str, Any]:
+    """The schema as a resource of its own, so that its `#/$defs` stay its own. No schema of a person's has an `$id`."""
+    return {"$id": f"urn:remit:{of}", **checked(schema)}
 
 
 def _unheld(scope: Mapping[str, Mapping[str, Any]], purpose: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -188,7 +193,10 @@ def _unheld(scope: Mapping[str, Mapping[str, Any]], purpose: Mapping[str, Mappin
 
 
 def _parts(schema: Mapping[str, Any] | None) -> list[Any]:
-    return [] if schema is None else [schema, *(schema["allOf"] if schema.keys() == {"allOf"} else ())]
+    if schema is None:
+        return []
+    both = schema["allOf"] if schema.keys() == {"allOf"} else ()
+    return [schema, *({key: value for key, value in part.items() if key != "$id"} for part in both)]
 
 
 def _budget(spec: TaskSpec, purpose: Purpose, *, scope: Scope) -> Budget:

@@ -5,7 +5,7 @@ pin goes into quarantine by having a `seen` row; nothing here lets anything out 
 exactly the digest that `difference` showed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from remit.edge.acts.live import Live
 from remit.edge.acts.who import GATEWAY, Who, may
 from remit.errors import CallerFault, StoreFault
 from remit.ledger.receipt import Actor, ContractEvent, Draft
+from remit.limits import CONTRACT_CHECK_S
 from remit.schema import check_contract
 
 Event = Literal["seen", "drifted", "missing", "returned", "pinned"]
@@ -62,17 +63,20 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Contracts:
-    """Acts on contracts."""
+    """Acts on contracts. `now` is epoch ms."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, now: Callable[[], int]) -> None:
         self._live = live
+        self._now = now
+        self._noted: dict[str, int] = {}
 
     async def observe(self, connector: str, advertised: Sequence[Contract]) -> None:
         """Take note of what a server says of itself now; what changed is on record and in quarantine on return."""
         async with self._live.changing:
             changes = self._changes(connector, advertised)
-            if not changes.seen:
+            if not changes.seen or self._is_noise(connector, changes):
                 return
+            self._noted[connector] = self._now()
             drafts = tuple(
                 Draft(body=_event(change.event, change.contract, change.previous, GATEWAY.actor))
                 for change in changes.events
@@ -122,6 +126,12 @@ class Contracts:
                 Write(puts=tuple(puts), drafts=drafts, blobs=_blobs([new for _, new in pairs]), raise_epoch=True)
             )
             return Pinned(pinned=tuple(new.target for _, new in pairs), receipt=written.seqs[0])
+
+    def _is_noise(self, connector: str, changes: Changes) -> bool:
+        """A server that keeps changing what is in quarantine already is noted once in a while, not every time."""
+        recent = self._now() - self._noted.get(connector, 0) < CONTRACT_CHECK_S * 1000
+        quarantined = self._live.store.rows("seen")
+        return recent and all(key in quarantined and changes.seen[key] is not None for key in changes.seen)
 
     def _changes(self, connector: str, advertised: Sequence[Contract]) -> Changes:
         rows = {kind: {key: row.value for key, row in self._live.store.rows(kind).items()} for kind in ("pin", "seen")}

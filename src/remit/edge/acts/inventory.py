@@ -113,14 +113,14 @@ class Inventory:
         return changed
 
     async def restore(self, who: Who, given: Revocation) -> Changed:
-        """Let something revoked act again. Tasks revoked meanwhile stay ended."""
+        """Let something revoked act again; an agent gets default tasks again, too. What was ended stays ended."""
         may(who, "inventory.restore")
         return await self._change(who, given, revoke=False)
 
     async def _change(self, who: Who, given: Revocation, *, revoke: bool) -> Changed:
         async with self._live.changing:
             self._known(given)
-            if self._live.view().is_revoked(given.what, given.name) == revoke:
+            if self._stopped(given, revoke=revoke) == revoke:
                 raise CallerFault(f"{given.what} `{given.name}` is {'already' if revoke else 'not'} revoked")
             about = {"at": self._now(), "reason": given.reason, "actor": who.actor.name}
             value = msgspec.json.encode(about) if revoke else None
@@ -131,10 +131,17 @@ class Inventory:
                 reason=given.reason,
                 actor=who.actor,
             )
-            put = Put(kind="revoked", key=f"{given.what}/{given.name}", value=value)
-            write = Write(puts=(put,), drafts=(Draft(body=event),), raise_epoch=True)
+            puts = [Put(kind="revoked", key=f"{given.what}/{given.name}", value=value)]
+            if given.what == "agent" and not revoke:
+                puts.append(Put(kind="halted", key=given.name, value=None))
+            write = Write(puts=tuple(puts), drafts=(Draft(body=event),), raise_epoch=True)
             written = await self._live.change(write)
             return Changed(receipt=written.seqs[0], epoch=written.epoch)
+
+    def _stopped(self, given: Revocation, *, revoke: bool) -> bool:
+        """Whether it is revoked; to restore an agent it is enough that its default tasks were stopped."""
+        halted = given.what == "agent" and not revoke and given.name in self._live.store.rows("halted")
+        return self._live.view().is_revoked(given.what, given.name) or halted
 
     def _known(self, given: Revocation) -> None:
         declared = self._live.view().declared

@@ -141,6 +141,8 @@ class Tasks:
         row = view.agent(agent).template
         if row is None:
             return None
+        if await self._store.row("halted", agent) is not None:
+            raise Denied(Reason.TASK_NOT_OPEN, "a default task of this agent was revoked")
         key = f"{agent}/{client}"
         pointer = await self._store.row("client", key)
         if pointer is not None:
@@ -179,10 +181,13 @@ class Tasks:
         amount = reopens - closes
         most = self._most(after.agent) if reopens else None
         counted = (Reserve(counter=f"agent/{after.agent}/open", amount=amount, most=most),) if amount else ()
-        put = Put(kind="task", key=after.id, value=msgspec.json.encode(after), expect=row.version)
+        puts = [Put(kind="task", key=after.id, value=msgspec.json.encode(after), expect=row.version)]
+        if move == "revoke" and after.origin == "template":
+            # A client names itself: another name must not get what was just stopped.
+            puts.append(Put(kind="halted", key=after.agent, value=msgspec.json.encode({"task": after.id})))
         drafts = (_event(after, move, reason, who),)
         stops = after.state is not State.OPEN
-        write = Write(puts=(put,), reserves=counted, drafts=drafts, raise_epoch=stops)
+        write = Write(puts=tuple(puts), reserves=counted, drafts=drafts, raise_epoch=stops)
         written = await self._written(write, after.agent)
         if stops:
             await self._upstreams.end(task=after.id, before=written.seqs[0])
