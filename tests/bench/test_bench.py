@@ -31,6 +31,7 @@ CONTRACT = "sha256:" + "0" * 64
 
 
 @pytest.mark.slow
+@pytest.mark.holds("BENCH-COUNT")
 def test_a_quick_run_ends_with_results_and_every_call_proven(tmp_path):
     out = tmp_path / "RESULTS.md"
 
