@@ -12,7 +12,7 @@ BUILT = {row.id for row in REQUIREMENTS if not row.unbuilt}
 
 def test_what_the_page_names_is_required_and_built() -> None:
     assert NAMED
-    assert NAMED - BUILT == set()
+    assert set() == NAMED - BUILT
 
 
 def test_everyone_who_is_assumed_hostile_is_met_by_a_requirement() -> None:
