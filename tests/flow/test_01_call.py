@@ -170,3 +170,14 @@ async def test_what_the_door_refuses_costs_its_sender_what_a_call_does() -> None
 
     assert len(await world.bodies(Denial)) == 3
     await world.holds()
+
+
+async def test_resources_are_not_read_at_the_aggregate_endpoint() -> None:
+    world = await World.made()
+    said = await world.call(
+        await world.task(), method="resources/read", params={"uri": "notes/note://1"}, connector=None
+    )
+    assert isinstance(said, Refusal)
+    assert said.reason is Reason.CALL_METHOD
+    assert world.server.got == []
+    await world.holds()

@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from remit.answer import Refusal, Released
+from remit.answer import Refusal, Released, Withheld
+from remit.catalogue.model import Tool, ToolRow
 from remit.forward.model import Outgoing, Reply
 from remit.ledger.receipt import Outcome
 from remit.limits import RESULT_BYTES_MAX, RESULT_CHECKED_BYTES_MAX
 from remit.reasons import Reason
-from tests.world import World, reply
+from remit.result import inspect
+from tests.world import World, reply, tool
 
 
 def answering(answer: Reply) -> Any:
@@ -86,3 +88,17 @@ async def test_a_tool_without_an_output_schema_may_answer_any_shape() -> None:
     world.server.answers = answering(reply(content=[], structuredContent={"any": [1]}))
     assert isinstance(await world.call(await world.task(), "quiet"), Released)
     await world.holds()
+
+
+BENT: dict[str, tuple[object, bytes]] = {
+    "a key twice": ({"type": "object"}, b'{"structuredContent": {"text": "a"}, "structuredContent": {"text": "b"}}'),
+    "a schema that is none": ({"type": "text"}, b'{"structuredContent": {"text": "a"}}'),
+}
+
+
+@pytest.mark.parametrize("schema, result", BENT.values(), ids=BENT.keys())
+def test_what_cannot_be_checked_is_withheld(schema: object, result: bytes) -> None:
+    contract = tool("notes", "read", outputSchema=schema)
+    found = inspect(Reply(result=msgspec.Raw(result)), Tool(contract=contract, row=ToolRow()))
+    assert isinstance(found, Withheld)
+    assert found.reason is Reason.RESULT_SCHEMA

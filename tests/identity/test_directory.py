@@ -37,7 +37,7 @@ class Gate:
         self.fetcher = Fetcher(root)
         self.directory = KeyDirectory(self.fetcher, lambda: self.now_s * 1000)
         standing = Standing(view=lambda: self.view, epoch=lambda: 1, now_ms=lambda: self.now_s * 1000)
-        self.authenticator = TokenAuthenticator(standing, self.directory, {})
+        self.authenticator = TokenAuthenticator(standing, self.directory, token_keys={})
 
     def token(self) -> str:
         return self.issuer.mint({**OIDC_CLAIMS, "exp": NOW + 20_000})

@@ -15,7 +15,7 @@ def calls(limiter: Limiter, agent: str, times: int, now: int) -> int:
     passed = 0
     for _ in range(times):
         try:
-            limiter.enter(agent, LIMITS, now)
+            limiter.enter(agent, LIMITS, now=now)
         except Denied as no:
             if no.reason is not Reason.IDENTITY_RATE:
                 raise
@@ -47,23 +47,23 @@ def test_a_clock_that_runs_back_gives_nothing():
 def test_calls_in_flight_are_bounded_until_one_ends():
     limiter = Limiter()
     for _ in range(3):
-        limiter.enter("bot", LIMITS, 0)
+        limiter.enter("bot", LIMITS, now=0)
 
     with pytest.raises(Denied) as refused:
-        limiter.enter("bot", LIMITS, 0)
+        limiter.enter("bot", LIMITS, now=0)
     assert refused.value.reason is Reason.IDENTITY_IN_FLIGHT
 
     limiter.leave("bot")
-    limiter.enter("bot", LIMITS, 0)
+    limiter.enter("bot", LIMITS, now=0)
 
 
 def test_a_refusal_costs_what_a_call_costs():
     limiter = Limiter()
     for _ in range(3):
-        limiter.enter("bot", LIMITS, 0)
+        limiter.enter("bot", LIMITS, now=0)
     for _ in range(7):
         with pytest.raises(Denied):
-            limiter.enter("bot", LIMITS, 0)
+            limiter.enter("bot", LIMITS, now=0)
     limiter.leave("bot")
 
     assert calls(limiter, "bot", 1, now=0) == 0

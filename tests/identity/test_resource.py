@@ -41,7 +41,7 @@ PUBLIC = Gateway(
     ],
 )
 def test_a_request_that_names_this_gateway_may_come(gateway, host, origin):
-    assert allowed(host, origin, site_of(gateway)) == host.lower()
+    assert allowed(host, origin, site=site_of(gateway)) == host.lower()
 
 
 @pytest.mark.holds("IDENT-ORIGIN")
@@ -69,7 +69,7 @@ def test_a_request_that_names_this_gateway_may_come(gateway, host, origin):
 )
 def test_a_request_that_names_another_host_or_origin_is_refused(gateway, host, origin):
     with pytest.raises(Denied) as refused:
-        allowed(host, origin, site_of(gateway))
+        allowed(host, origin, site=site_of(gateway))
 
     assert refused.value.reason is Reason.IDENTITY_ORIGIN
 

@@ -103,7 +103,9 @@ class World:
         self.asked: dict[str, int] = {}
         self.directory = KeyDirectory(self._fetch, lambda: self.now_s * 1000)
         standing = Standing(view=lambda: self.view, epoch=lambda: self.epoch, now_ms=lambda: self.now_s * 1000)
-        self.authenticator = TokenAuthenticator(standing, self.directory, {GATEWAY.kid: public_key(GATEWAY.jwk)})
+        self.authenticator = TokenAuthenticator(
+            standing, self.directory, token_keys={GATEWAY.kid: public_key(GATEWAY.jwk)}
+        )
 
     async def _fetch(self, source: Source) -> bytes:
         self.asked[source.location] = self.asked.get(source.location, 0) + 1

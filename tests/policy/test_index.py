@@ -7,6 +7,8 @@ import pytest
 from cedarpy import pst
 from hypothesis import given, settings, strategies as st
 
+from remit.decision import Verdict
+from remit.limits import POLICY_ANSWERS_MAX
 from remit.policy.check import Policies, evaluated
 from remit.policy.context import asked_of, context_of, entities_of
 from remit.policy.ground import Ground
@@ -190,3 +192,13 @@ def test_pruning_keeps_a_record_whose_member_is_asked_for() -> None:
     }
     assert pruned(value, [("method",), ()]) == value
     assert pruned(value, []) == {}
+
+
+def test_answers_remembered_are_bounded_and_stay_right() -> None:
+    text = 'permit(principal, action, resource) when { context.args.path like "/ok*" };'
+    known = Known(actions=tuple(ActionShape(name=name, tiers=tuple(TIERS), schema=FILE) for name in ACTIONS))
+    found = Policies(policies({"p": f'@id("ok") {text}'}), known)
+    for number in range(POLICY_ANSWERS_MAX + 10):
+        path = f"/{'ok' if number % 2 else 'no'}/{number}"
+        decided = found.decide(request("desk/read", "read", args={"path": path}))
+        assert decided.verdict is (Verdict.ALLOW if number % 2 else Verdict.DENY)

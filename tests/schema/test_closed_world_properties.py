@@ -9,6 +9,7 @@ from remit.errors import CallerFault
 from remit.reasons import Denied
 from remit.schema import conforming, open_places
 from remit.schema.compiled import compiled
+from remit.schema.shut import shut
 from tests.schema.conftest import called, pinned
 
 NAMES = st.sampled_from("abcd")
@@ -132,3 +133,7 @@ def test_schemas_as_servers_write_them_have_the_quick_way_and_composed_ones_do_n
         assert compiled({keyword: [{"properties": {"a": {}}}]}).quick is None
     assert compiled({"properties": {"a": {"$ref": "#"}}}).quick is None
     assert compiled({"patternProperties": {"^a": {}}}).quick is None
+
+
+def test_a_schema_that_is_no_object_has_no_quick_way() -> None:
+    assert [shut(schema) for schema in (True, False, [], "object", {"type": "object", "items": "x"})] == [None] * 5

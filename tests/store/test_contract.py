@@ -168,7 +168,7 @@ async def test_more_writes_than_a_group_holds_all_return_in_order(world: World) 
         writes = [Write(drafts=(denial(f"c{n}", f"t{n % 3}"),)) for n in range(2 * GROUP_COMMIT_MAX + 7)]
         written = await asyncio.gather(*map(store.write, writes))
         assert [w.seqs for w in written] == [(n,) for n in range(len(writes))]
-        found = [seq async for seq, _ in store.leaves(3, 1000, "t1")]
+        found = [seq async for seq, _ in store.leaves(3, 1000, task="t1")]
         assert found == list(range(4, 1000, 3))
         assert [seq async for seq, _ in store.leaves(5, 5)] == []
         report = await world.verified(store)

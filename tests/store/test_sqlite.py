@@ -121,7 +121,7 @@ async def test_a_reader_sees_the_durable_ledger_while_the_gateway_writes_and_aft
     assert await reader.leaf(1) is not None
     await reader.close()
     again = await open_readonly(world.path)
-    assert [seq async for seq, _ in again.leaves(0, 9, "t1")] == [0, 1]
+    assert [seq async for seq, _ in again.leaves(0, 9, task="t1")] == [0, 1]
     await again.close()
 
 
