@@ -251,6 +251,12 @@ def signed_by_nobody_known(b: Bundle) -> Bundle:
 EDITS: dict[str, tuple[Callable[[Bundle], Bundle], str]] = {
     "a value changed": (value(0, data=b'{"a":9}'), "receipt 1: its value `arguments` is not the one"),
     "a salt changed": (value(0, salt=bytes(16)), "receipt 1: its value `arguments` is not the one"),
+    "the beginning of a value cut off": (
+        value(0, salt=WHOLE.values[0].salt + b'{"a":', data=b"1}"), "receipt 1: its value `arguments` is not the one",
+    ),
+    "a salt that begins the value": (
+        value(0, salt=b"", data=WHOLE.values[0].salt + b'{"a":1}'), "receipt 1: its value `arguments` is not the one",
+    ),
     "a value of another name": (value(0, name="extra"), "receipt 1: it has no such value as `extra`"),
     "a value of another receipt": (value(0, seq=2), "receipt 2: "),
     "a value of no receipt": (value(0, seq=77), "a value is kept for receipt 77"),

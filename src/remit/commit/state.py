@@ -11,7 +11,7 @@ ledger's own: an outcome answers an intent that is open, once; an erasure names 
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.json import Encoder
@@ -23,8 +23,6 @@ from remit.ledger.merkle import Frontier, leaf_hash
 from remit.ledger.receipt import FORMAT, Draft, Erasure, Intent, Outcome, Receipt, Value
 from remit.limits import CLOCK_REGRESSION_MS, VALUES_PER_RECEIPT_MAX
 from remit.reasons import Denied, Reason, Restart
-
-SALT_BYTES: Final = 16
 
 _encode = Encoder().encode
 _sha256 = hashlib.sha256

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 FORMAT = 1
+SALT_BYTES = 16
 
 
 class Body(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
@@ -225,7 +226,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Value(Struct, frozen=True, kw_only=True):
-    """A value beside the ledger. `data` are its exact bytes, `salt` 16 random bytes."""
+    """A value beside the ledger. `data` are its exact bytes, `salt` `SALT_BYTES` random bytes."""
 
     seq: int
     name: str

@@ -12,7 +12,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from remit.errors import Unverified
-from remit.ledger.receipt import FORMAT, Erasure, Intent, Outcome, Receipt, Value
+from remit.ledger.receipt import FORMAT, SALT_BYTES, Erasure, Intent, Outcome, Receipt, Value
 
 
 class _Versioned(Struct):
@@ -34,6 +34,14 @@ def decode(seq: int, leaf: bytes) -> Receipt:
         return _receipt(leaf)
     except (MsgspecError, UnicodeDecodeError) as e:
         raise Unverified(f"receipt {seq} cannot be read") from e
+
+
+def check_value(value: Value, expected: str | None) -> None:
+    """Raises `Unverified` unless salt and value are those that `expected` was made of."""
+    # A salt of another length would move where the value begins, and the two together would hash alike.
+    hashed = "sha256:" + hashlib.sha256(value.salt + value.data).hexdigest()
+    if len(value.salt) != SALT_BYTES or hashed != expected:
+        raise Unverified(f"its value `{value.name}` is not the one that was recorded")
 
 
 class Walk:
@@ -114,8 +122,7 @@ class Walk:
             expected = receipt.values.get(value.name)
             if expected is None or value.name in seen:
                 raise Unverified(f"it has no such value as `{value.name}`, or has it twice")
-            if "sha256:" + hashlib.sha256(value.salt + value.data).hexdigest() != expected:
-                raise Unverified(f"its value `{value.name}` is not the one that was recorded")
+            check_value(value, expected)
             seen.add(value.name)
         self.checked += len(seen)
         if seen:

@@ -4,7 +4,6 @@ Everything it is derived from is found by the digests the receipt holds, so it t
 beside it. A call that another step refused says so: one before policy, which was not asked then, or one after it.
 """
 
-import hashlib
 import json
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from remit.edge.cli.records import Record
 from remit.edge.store.export import load
 from remit.errors import CallerFault, Unverified
 from remit.ledger.receipt import Asked, Denial, Intent, Receipt, Value
-from remit.ledger.walk import decode
+from remit.ledger.walk import check_value, decode
 from remit.policy import explain as derived
 from remit.policy.model import Explained, Explanation
 
@@ -166,8 +165,7 @@ def _evidence(receipt: Receipt, values: Iterable[Value], *, blobs: Mapping[str, 
         raise CallerFault(f"receipt {receipt.seq} is no decision about a call", "name a denial or an intent")
     kept = {}
     for value in values:
-        if "sha256:" + hashlib.sha256(value.salt + value.data).hexdigest() != receipt.values.get(value.name):
-            raise Unverified(f"receipt {receipt.seq}: the value `{value.name}` is not the one that was recorded")
+        check_value(value, receipt.values.get(value.name))
         kept[value.name] = value.data
     for name in {body.asked.contract, body.asked.policy_set} & blobs.keys():
         if digest(blobs[name]) != name:
