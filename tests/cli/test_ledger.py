@@ -197,7 +197,7 @@ def test_a_record_that_was_put_back_does_not(remit, recorded, saved, tmp_path):
     assert remit("--home", before, "ledger", "consistency", "--checkpoint", tmp_path / "later").code == 8
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"hello", b'"hello"\n'])
+@pytest.mark.parametrize("data", [b"", b"\n", b"hello", b'"hello"\n', b'"hello"', b'"torn'])
 def test_what_is_no_checkpoint_is_refused(remit, bundle, key, tmp_path, data):
     (tmp_path / "x").write_bytes(data)
     assert remit("ledger", "verify", bundle, "--key", key, "--checkpoint", tmp_path / "x").code == 8

@@ -77,7 +77,8 @@ def test_a_portable_receipt_has_one_spelling(data: bytes, expected: str) -> None
 def test_published_checkpoints_are_read_up_to_a_line_that_a_crash_tore() -> None:
     data = bundle.lines(note.decode() for note in BOOK.checkpoints)
     assert bundle.read_published(data) == tuple(BOOK.checkpoints)
-    assert bundle.read_published(data[:-1]) == tuple(BOOK.checkpoints[:-1])
+    assert bundle.read_published(data[:-1]) == tuple(BOOK.checkpoints)
+    assert bundle.read_published(data[:-2]) == tuple(BOOK.checkpoints[:-1])
     assert bundle.read_published(b"") == ()
     with pytest.raises(Unverified, match="the published checkpoints line 1 cannot be read"):
         bundle.read_published(b"?\n" + data)

@@ -21,6 +21,7 @@ version of their own.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -168,10 +169,13 @@ def read_portable(data: bytes) -> Bundle:
 def read_published(data: bytes) -> tuple[bytes, ...]:
     """Checkpoints published outside the store, one JSON string a line, oldest first.
 
-    A last line without its newline was torn by a crash and is left out. Raises `Unverified` for any other.
+    A last line that a crash tore is left out. Raises `Unverified` for any other.
     """
-    whole = data[: data.rfind(b"\n") + 1]
-    return tuple(note.encode() for note in _lines({"": whole}, "", kind=str, what="the published checkpoints"))
+    whole, _, last = data.rpartition(b"\n")
+    found = _lines({"": whole}, "", kind=str, what="the published checkpoints")
+    with suppress(Unverified):
+        found = (*found, _one(last, "", kind=str))
+    return tuple(note.encode() for note in found)
 
 
 class _Versioned(Struct):

@@ -91,9 +91,10 @@ def saved(file: Path) -> tuple[bytes, ...]:
         data = file.read_bytes()
     except OSError as e:
         raise CallerFault(f"`{file}` cannot be read: {e.strerror}", "name a checkpoint saved earlier") from e
-    if not data.strip():
+    found = read_published(data) if data.startswith(b'"') else (data,) * bool(data.strip())
+    if not found:
         raise Unverified(f"`{file}` holds no checkpoint")
-    return read_published(data) if data.startswith(b'"') else (data,)
+    return found
 
 
 def _claimed(home: Home) -> tuple[str, ...]:
