@@ -10,6 +10,7 @@ from remit.edge.keys.signing import rotation
 from remit.errors import Unverified
 from remit.ledger import bundle
 from remit.ledger.bundle import Blob, Bundle, Consistency, Manifest, Proof
+from remit.ledger.merkle import leaf_hash
 from remit.ledger.receipt import KeyEvent
 from remit.ledger.verify import Report, verify
 from tests.ledger.story import (
@@ -355,12 +356,25 @@ def test_an_edit_of_a_task_s_bundle_is_named(name: str) -> None:
         verify(edit(BOOK.of_task("t1")), KEYS)
 
 
-def test_receipts_out_of_order_are_refused_even_without_a_task() -> None:
+def test_receipts_out_of_order_are_refused_though_their_numbers_fit() -> None:
     book = Book()
-    book.write(noise(), noise())
-    part = book.part(Manifest(scope="receipt"), [1, 0])
+    book.write(denial("c1", "t1"), denial("c2", "t1"))
+    first, second = (leaf.data for leaf in book.leaves)
+    late, early = first.replace(b'"n":0', b'"n":1'), second.replace(b'"n":1', b'"n":0')
+    part = change(
+        book.part(Manifest(scope="task", task="t1"), [1, 0]),
+        leaves=(early, late),
+        checkpoint=signed([late, early], signer()),
+        proofs=(Proof(1, (leaf_hash(late),)), Proof(0, (leaf_hash(early),))),
+    )
     with pytest.raises(Unverified, match="receipt 0: it stands after a later one"):
         verify(part, KEYS)
+
+
+@pytest.mark.holds("TAMPER-DROP")
+def test_a_task_with_receipts_left_out_does_not_pass_for_one_receipt() -> None:
+    with pytest.raises(Unverified, match="holds several receipts"):
+        verify(BOOK.part(Manifest(scope="receipt"), [1, 6]), KEYS)
 
 
 def test_an_earlier_checkpoint_has_to_be_of_this_log_and_signed() -> None:

@@ -124,6 +124,8 @@ def _proven(bundle: Bundle, checkpoint: Checkpoint) -> None:
     """Each leaf in its place by its own proof."""
     if bundle.hashes or bundle.checkpoints or not bundle.proofs or len(bundle.proofs) != len(bundle.leaves):
         raise Unverified("the bundle does not hold receipts with one proof each")
+    if bundle.manifest.scope == "receipt" and len(bundle.leaves) != 1:
+        raise Unverified("the bundle holds several receipts and says that it holds one")
     for leaf, proof in zip(bundle.leaves, bundle.proofs, strict=True):
         with _named(f"receipt {proof.seq}"):
             check_inclusion(leaf_hash(leaf), proof.seq, size=checkpoint.size, proof=proof.path, root=checkpoint.root)
