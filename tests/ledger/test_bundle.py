@@ -42,6 +42,7 @@ def test_a_bundle_without_its_core_is_none(name: str) -> None:
     [
         ("manifest.json", b"{", "`manifest.json` does not say its format"),
         ("manifest.json", b"\xff", "`manifest.json` does not say its format"),
+        ("manifest.json", b'{"x":' + b"[" * 100_000, "`manifest.json` does not say its format"),
         ("manifest.json", b'{"format":2}', "`manifest.json` is of the unknown format version 2"),
         ("manifest.json", b'{"format":1,"scope":"all","task":null}', "`manifest.json` cannot be read"),
         ("manifest.json", b'{"format":1, "scope":"whole","task":null}', "`manifest.json` is not as it was written"),

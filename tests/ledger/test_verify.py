@@ -207,6 +207,7 @@ STORIES = {
     "unknown version": (rewritten(4, v=2), "receipt 4 is of the unknown format version 2"),
     "not JSON": ([*LEAVES[:4], b"{", *LEAVES[5:]], "receipt 4 cannot be read"),
     "not UTF-8": ([*LEAVES[:4], b'{"seq":"\xff"}', *LEAVES[5:]], "receipt 4 cannot be read"),
+    "nested without end": ([b'{"x":' + b"[" * 100_000], "receipt 0 cannot be read"),
     "unknown kind": (rewritten(4, body={"kind": "rumour"}), "receipt 4 cannot be read"),
     "gap in a task": (rewritten(4, n=3), "receipt 4: it is number 3 of the task `t1`, where number 2 is due"),
     "number without a task": (rewritten(4, task=None), "receipt 4: it has a task without a number"),

@@ -185,7 +185,7 @@ class _Versioned(Struct):
 def _known(data: bytes, what: str) -> None:
     try:
         found = msgspec.json.decode(data, type=_Versioned).format
-    except msgspec.MsgspecError as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise Unverified(f"{what} does not say its format") from e
     if found != BUNDLE_FORMAT:
         raise Unverified(f"{what} is of the unknown format version {found}", "verify it with a newer Remit")
@@ -215,7 +215,7 @@ def _split(data: bytes) -> list[bytes]:
 def _one(data: bytes, what: str, *, kind: type[T]) -> T:
     try:
         found = msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise Unverified(f"{what} cannot be read") from e
     if encode(found) != data:
         raise Unverified(f"{what} is not as it was written")

@@ -32,7 +32,7 @@ def decode(seq: int, leaf: bytes) -> Receipt:
                 f"receipt {seq} is of the unknown format version {version}", "verify it with a newer Remit"
             )
         return _receipt(leaf)
-    except (MsgspecError, UnicodeDecodeError) as e:
+    except (MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise Unverified(f"receipt {seq} cannot be read") from e
 
 
