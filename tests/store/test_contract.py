@@ -194,7 +194,6 @@ async def test_erased_values_are_gone_and_the_ledger_still_verifies(world: World
         await store.write(Write(drafts=(intent("c1", "t1", arguments=b"THE-SECRET", facts=b"{}"),)))
         await store.write(Write(drafts=(intent("c2", "t1", arguments=b"kept"),)))
         await store.write(Write(drafts=(erasure(0),)))
-        await store.write(Write(drafts=(noise(),)))
         assert await store.values(0) == ()
         assert len(await store.values(1)) == 1
         report = await world.verified(store)

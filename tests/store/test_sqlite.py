@@ -1,6 +1,8 @@
 """What only a file can suffer: other hands, other versions, other processes."""
 
 import asyncio
+import contextlib
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -176,6 +178,36 @@ async def test_an_erasure_is_cut_out_of_the_log_once_no_reader_is_in_the_way(wor
         await store.write(Write(drafts=(noise(),)))
         for file in world.directory.glob("remit.db*"):
             assert b"THE-SECRET" not in file.read_bytes()
+
+
+@pytest.mark.holds("LEDGER-ERASE")
+async def test_what_a_crash_left_of_an_erasure_is_cut_out_by_the_first_write_after_it(
+    world: World, tmp_path: Path
+) -> None:
+    crashed = World("sqlite", tmp_path / "crashed")
+    crashed.directory.mkdir()
+    async with world.opened() as store:
+        await store.write(Write(drafts=(intent("c1", "t1", arguments=b"THE-SECRET"),)))
+        with contextlib.closing(sqlite3.connect(world.path)) as in_the_way:
+            in_the_way.execute("BEGIN")
+            in_the_way.execute("SELECT count(*) FROM leaves").fetchall()
+            await store.write(Write(drafts=(erasure(0),)))
+            for file in (world.path, world.path.with_name("remit.db-wal")):
+                shutil.copy(file, crashed.directory / file.name)
+    assert b"THE-SECRET" in (crashed.directory / "remit.db-wal").read_bytes()
+    async with crashed.opened() as store:
+        await store.write(Write(drafts=(noise(),)))
+        for file in crashed.directory.glob("remit.db*"):
+            assert b"THE-SECRET" not in file.read_bytes()
+
+
+async def test_a_link_to_an_open_store_opens_no_second_one(world: World, tmp_path: Path) -> None:
+    (tmp_path / "linked").mkdir()
+    linked = World("sqlite", tmp_path / "linked")
+    linked.path.symlink_to(world.path)
+    async with world.opened():
+        with pytest.raises(StoreFault, match="open in another process"):
+            await linked.open()
 
 
 async def test_a_file_that_breaks_under_the_reader_is_a_store_fault(world: World) -> None:

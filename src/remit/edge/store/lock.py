@@ -31,3 +31,9 @@ class Lock:
     def release(self) -> None:
         """Let the next one in."""
         os.close(self._file)
+
+
+def beside(store: Path) -> Path:
+    """The lock's place: beside the file itself, so that a link to it is no second store."""
+    found = store.resolve()
+    return found.with_name(found.name + ".lock")

@@ -35,6 +35,7 @@ LINGER_S: Final = 0.005
 # After a group that several waited for, the next begins at least this much later than it did: a group costs about
 # 0.25 ms of CPU whatever it holds, so under load company is worth waiting for. A caller alone never waits.
 PACE_S: Final = 0.001
+PACED_MOST: Final = 5
 
 # How often a checkpoint is kept in the history: checking its signature costs an auditor as much as ten receipts.
 MILESTONE_MS: Final = 10_000
@@ -66,7 +67,7 @@ class Sequencer(Ledger):
         self._awaited = 0
         self._wake = threading.Condition()
         self._closing = False
-        self._began, self._company = 0.0, False
+        self._began, self._company = 0.0, 0
         self._milestone = state.high - MILESTONE_MS
         self._writer = threading.Thread(target=self._persist_all, name="remit-store-writer", daemon=True)
         self._writer.start()
@@ -160,9 +161,10 @@ class Sequencer(Ledger):
                 self._wake.wait()
             if not self._awaited and not self._closing:
                 self._wake.wait_for(lambda: bool(self._awaited or self._closing), LINGER_S)
-            if self._company:
-                self._wake.wait_for(lambda: self._closing, self._began + PACE_S - time.monotonic())
-            self._began, self._company = time.monotonic(), self._awaited > 1
+            if self._company > 1:
+                pace = PACE_S * min(self._company // 2, PACED_MOST)
+                self._wake.wait_for(lambda: self._closing, self._began + pace - time.monotonic())
+            self._began, self._company = time.monotonic(), self._awaited
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_COMMIT_MAX))]
             self._awaited -= sum(done is not None for _, done in group)
             return group

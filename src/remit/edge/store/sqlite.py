@@ -16,7 +16,7 @@ from typing import Final
 from remit.commit.state import State
 from remit.edge.store.disk import Alarmed, Disk, free_bytes, unheard
 from remit.edge.store.driver import Fault, Group, no_fault, still_open
-from remit.edge.store.lock import Lock
+from remit.edge.store.lock import Lock, beside
 from remit.edge.store.reads import Ledger
 from remit.edge.store.recovery import create, recover
 from remit.edge.store.schema import many
@@ -44,7 +44,8 @@ class SqliteDriver(SqliteReader):
         self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="remit-store-sweeper")
         self._sweeping: Future[None] | None = None
         self._written = 0
-        self._scrub = False
+        # A crash may have left in the log what was erased before it.
+        self._scrub = True
 
     def persist(self, group: Group) -> None:
         """One transaction. Raises whatever went wrong; the store above is then failed."""
@@ -69,6 +70,8 @@ class SqliteDriver(SqliteReader):
         # A crash from here on leaves the group whole; writers who were not told find their intents open.
         self._fault("committed")
         self._account(group)
+        if group.erased:
+            self._cut_log()
 
     def close(self) -> None:
         """Copy the log back and let the next one in."""
@@ -120,7 +123,6 @@ class SqliteDriver(SqliteReader):
     def _account(self, group: Group) -> None:
         self._written += sum(len(leaf.data) for leaf in group.leaves) + sum(len(v.data) for v in group.values)
         self._written += _GROUP_BYTES + _RECEIPT_BYTES * len(group.leaves)
-        self._scrub = self._scrub or bool(group.erased)
         if self._written >= SWEEP_BYTES and self._sweeping is None:
             self._written = 0
             self._sweeping = self._sweeper.submit(sweep, self._path)
@@ -128,13 +130,16 @@ class SqliteDriver(SqliteReader):
     def _tidy(self) -> None:
         """Between groups: finish a sweep, so that the log starts again from its beginning."""
         if self._scrub:
-            # What was erased is still in old frames of the log until it is cut off; a reader may delay that.
-            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            self._scrub = bool(busy)
+            self._cut_log()
         if self._sweeping and self._sweeping.done():
             self._sweeping.result()
             self._sweeping = None
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _cut_log(self) -> None:
+        """What was erased is still in old frames of the log until it is cut off; a reader may delay that."""
+        busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        self._scrub = bool(busy)
 
 
 async def open_sqlite(
@@ -154,7 +159,7 @@ async def open_sqlite(
     beside the signer's own to have signed the newest checkpoint; a rotation in the ledger is followed without them.
     Raises `StoreFault` when another process has it open, or when what is there does not hold together.
     """
-    lock = Lock(path.with_name(path.name + ".lock"))
+    lock = Lock(beside(path))
     try:
         state, driver = await asyncio.to_thread(_open, path, lock, signer=signer, keys=tuple(keys), fault=fault)
     except BaseException:
