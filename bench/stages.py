@@ -44,7 +44,7 @@ from remit.identity.resource import site_of
 from remit.records import conclude
 from remit.result import inspect
 from remit.schema import conforming
-from remit.task import Task, TaskSpec, within
+from remit.task import Task, TaskSpec, assigned, within
 from remit.world import World
 
 T = TypeVar("T")
@@ -161,10 +161,11 @@ class _Walk:
         case.epoch, case.view = world.store.epoch(), world.view()
         case.principal = await world.authenticator.agent(ask.token, ask.audience)
         case.agent = admitted(case.principal, case.view)
+        found = case.found = await self._found()
+        case.task = assigned(found, case.standing(found, world))
         case.connector = case.view.connector(case.call.connector)
         case.classified = self._classified()
-        found = case.found = await self._found()
-        case.task = within(found, case.call, setting=case.setting(found, world))
+        self._within()
         case.tool = conforming(case.call, case.view.tool(case.call))
         case.digest = self._digest()
         case.request = case.question(world, world.now())
@@ -185,9 +186,10 @@ class _Walk:
             _Stage("1 call", "decode: canonical form, decoded again", lambda: decode(self.ask, case.id)),
             _Stage("2 identity", "authenticate, token known", lambda: _ran(self._authenticated())),
             _Stage("2 identity", "admit, count in and out", self._entered),
-            _Stage("3 task", "classify", self._classified),
             _Stage("3 task", "find the task", lambda: _ran(self._found())),
-            _Stage("3 task", "within", lambda: within(case.task, call, setting=case.setting(case.task, world))),
+            _Stage("3 task", "assigned", lambda: assigned(case.task, case.standing(case.task, world))),
+            _Stage("3 task", "classify", self._classified),
+            _Stage("3 task", "within, and reached by a permit", self._within),
             _Stage("4 schema", "conforming", lambda: conforming(call, case.view.tool(call))),
             _Stage("4 schema", "digest of the call", self._digest),
             _Stage("6 policy", "question: history, facts", lambda: case.question(world, case.received)),
@@ -280,6 +282,11 @@ class _Walk:
 
     def _classified(self) -> Classified:
         return classify(self.case.connector, self.case.call, classes=self.case.view.declared.data_classes)
+
+    def _within(self) -> Task:
+        case = self.case
+        self.world.policies().reach(case.principal.name, case.call.action, connector_name=case.call.connector)
+        return within(case.task, case.call, connector=case.connector, classified=case.classified)
 
     async def _found(self) -> Task | None:
         return await self.world.tasks.of(self.case.principal, self.ask, view=self.case.view)

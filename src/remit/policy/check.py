@@ -51,6 +51,7 @@ class Policies:
             shape.name: _Action(shape.tiers, typed(shape.schema), arguments_type(shape)) for shape in known.actions
         }
         self._grounds: dict[tuple[Any, ...], Ground] = {}
+        self._reached: dict[tuple[str, str, str], bool] = {}
         self.text = joined(policies)
         self.digest = digest(self.text.encode())
         self.ids = tuple(policy.id for policy in policies)
@@ -79,12 +80,18 @@ class Policies:
 
     def reaches(self, agent_name: str, action: str, *, connector_name: str) -> bool:
         """Whether some permit's scope fits the agent, the action in a tier it can have, and the connector."""
-        found = self._actions.get(action)
-        return found is not None and any(
-            policy.tree.effect == "permit"
-            for tier in found.tiers
-            for policy in self._index.matching(agent_name, connector_name, action=action, tier=tier)
-        )
+        key = (agent_name, action, connector_name)
+        known = self._reached.get(key)
+        if known is None:
+            found = self._actions.get(action)
+            if found is None:  # any name at all: not worth remembering
+                return False
+            known = self._reached[key] = any(
+                policy.tree.effect == "permit"
+                for tier in found.tiers
+                for policy in self._index.matching(agent_name, connector_name, action=action, tier=tier)
+            )
+        return known
 
     def reach(self, agent_name: str, action: str, *, connector_name: str) -> None:
         """Raise `Denied(policy.reach)` where no permit's scope fits: towards the agent that is not there at all."""

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from remit.call import Call, call_digest
 from remit.canonical import digest
 from remit.decision import Decision
 from remit.edge.cli.home import existing
@@ -23,7 +24,7 @@ from remit.errors import CallerFault, Unverified
 from remit.ledger.receipt import Asked, Denial, Intent, Receipt, Value
 from remit.ledger.walk import check_value, decode
 from remit.policy import explain as derived
-from remit.policy.model import Explained, Explanation
+from remit.policy.model import Explained, Explanation, Request
 
 # The steps before policy, by what their reasons begin with, and their numbers in the flow.
 _BEFORE_POLICY: Final = {"call": 1, "identity": 2, "task": 3, "schema": 4}
@@ -55,8 +56,23 @@ def explain(options: Namespace, screen: Screen) -> None:
         contract=evidence.blobs.get(evidence.body.asked.contract, b"{}"),
         text=_needed(evidence.blobs, evidence.body.asked.policy_set, what="the policy set").decode(),
     )
+    _same_call(evidence)
     _agreeing(evidence.body, found.decision)
     screen.answer(msgspec.to_builtins(found), _told(evidence, found, screen=screen))
+
+
+def _same_call(evidence: Evidence) -> None:
+    """Facts and arguments are of the call that the receipt names: another's would explain another decision."""
+    asked, facts = evidence.body.asked, msgspec.json.decode(evidence.values["facts"], type=Request)
+    call = msgspec.convert(
+        {"id": asked.call, "method": asked.method, "connector": asked.connector, "name": asked.name}
+        | {"arguments": {}, "canonical": msgspec.Raw(evidence.values["arguments"]), "meta": {}},
+        Call,
+    )
+    bound = call_digest(call, task=evidence.receipt.task or "", contract=asked.contract)
+    named = (asked.agent, call.action, asked.tier, asked.digest or bound)
+    if named != (facts.agent_name, facts.action, facts.tier, bound):
+        raise Unverified("what lies beside the receipt is of another call than it names", "verify it; then report this")
 
 
 def _agreeing(body: Denial | Intent, decision: Decision) -> None:

@@ -35,7 +35,8 @@ LINGER_S: Final = 0.005
 # After a group that several waited for, the next begins at least this much later than it did: a group costs about
 # 0.25 ms of CPU whatever it holds, so under load company is worth waiting for. A caller alone never waits.
 PACE_S: Final = 0.001
-PACED_MOST: Final = 5
+PACED_MOST: Final = 4
+CROWD: Final = 32
 
 # How often a checkpoint is kept in the history: checking its signature costs an auditor as much as ten receipts.
 MILESTONE_MS: Final = 10_000
@@ -162,8 +163,7 @@ class Sequencer(Ledger):
             if not self._awaited and not self._closing:
                 self._wake.wait_for(lambda: bool(self._awaited or self._closing), LINGER_S)
             if self._company > 1:
-                pace = PACE_S * min(self._company // 2, PACED_MOST)
-                self._wake.wait_for(lambda: self._closing, self._began + pace - time.monotonic())
+                self._wake.wait_for(lambda: self._closing, self._began + _pace(self._company) - time.monotonic())
             self._began, self._company = time.monotonic(), self._awaited
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_COMMIT_MAX))]
             self._awaited -= sum(done is not None for _, done in group)
@@ -203,6 +203,13 @@ class Sequencer(Ledger):
         for _, done in group:
             if done is not None and not done.done():
                 done.set_exception(_failed(self._fault and self._fault.__cause__))
+
+
+def _pace(company: int) -> float:
+    """Seconds from one group's beginning to the next: the more wait, the more a larger group saves each of them; a
+    crowd gathers by itself while a group is written.
+    """
+    return PACE_S if company >= CROWD else PACE_S * min(company // 2, PACED_MOST)
 
 
 def _failed(cause: BaseException | None) -> StoreFault:
