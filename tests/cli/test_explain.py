@@ -170,3 +170,15 @@ def test_values_that_were_changed_are_not_used(remit, recorded, tmp_path):
     values.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
     ran = remit("policy", "explain", ALLOWED, "--bundle", tmp_path / "b")
     assert (ran.code, "is not the one that was recorded" in ran.err) == (8, True)
+
+
+@pytest.mark.holds("LEDGER-EXPLAIN")
+@pytest.mark.parametrize(
+    "other", [{"agent": "clerk"}, {"name": "run"}, {"tier": "write"}, {"digest": "sha256:" + "0" * 64}]
+)
+def test_what_lies_beside_a_receipt_has_to_be_of_its_call(remit, made, other):
+    draft = allowed()
+    asked = msgspec.structs.replace(draft.body.asked, **other)
+    record(made, msgspec.structs.replace(draft, body=msgspec.structs.replace(draft.body, asked=asked)))
+    ran = remit("policy", "explain", 1)
+    assert (ran.code, "of another call than it names" in ran.err) == (8, True)
