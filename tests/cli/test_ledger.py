@@ -116,6 +116,15 @@ def test_keys_are_read_from_files_too(remit, bundle, key, tmp_path):
     assert remit("ledger", "verify", bundle, "--key", tmp_path / "keys").code == 0
 
 
+def test_a_file_named_like_the_trusted_key_is_not_asked_for_another(remit, bundle, tmp_path, monkeypatch, key):
+    trusted = make_signer("remit.local/remit").verifier_key()
+    (tmp_path / trusted).parent.mkdir(parents=True)
+    (tmp_path / trusted).write_text(key)
+    monkeypatch.chdir(tmp_path)
+    ran = remit("ledger", "verify", bundle, "--key", trusted)
+    assert (ran.code, "no trusted key" in ran.err) == (8, True)
+
+
 def test_another_s_key_is_not_enough(remit, bundle):
     ran = remit("ledger", "verify", bundle, "--key", make_signer("remit.local/remit").verifier_key())
     assert (ran.code, "no trusted key" in ran.err) == (8, True)
