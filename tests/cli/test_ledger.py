@@ -111,6 +111,12 @@ def test_elsewhere_nobody_is_trusted_unless_named(remit, bundle, tmp_path):
     assert (ran.code, "no key is trusted" in ran.err) == (2, True)
 
 
+def test_a_home_inside_the_bundle_is_not_trusted(remit, recorded, bundle):
+    brought = shutil.copytree(recorded, bundle / "home")
+    ran = remit("--home", brought, "ledger", "verify", bundle)
+    assert (ran.code, "the bundle brings the home" in ran.err) == (2, True)
+
+
 def test_keys_are_read_from_files_too(remit, bundle, key, tmp_path):
     (tmp_path / "keys").write_text(f"{make_signer('other/log').verifier_key()}\n\n{key}\n")
     assert remit("ledger", "verify", bundle, "--key", tmp_path / "keys").code == 0

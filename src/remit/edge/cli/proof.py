@@ -71,6 +71,8 @@ async def consistency(options: Namespace, screen: Screen) -> None:
 def verify(options: Namespace, screen: Screen) -> None:
     """`remit ledger verify`. Raises `Unverified` naming the first thing wrong."""
     keys = trusted(options.key, options.home)
+    if not options.key and find(options.home).root.is_relative_to(options.path.resolve()):
+        raise CallerFault("the bundle brings the home whose key would be trusted", "name the ledger's key with --key")
     earlier = [note for file in options.checkpoint for note in saved(file)]
     report = verified(out.load(options.path), keys, earlier)
     screen.answer(msgspec.to_builtins(report), _told(report, screen, earlier=len(earlier)))
