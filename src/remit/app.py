@@ -49,7 +49,7 @@ from remit.edge.store.publish import Publisher
 from remit.edge.store.sequencer import Sequencer
 from remit.edge.store.sqlite import open_sqlite
 from remit.edge.upstream.sessions import Known, Sessions
-from remit.errors import ConfigFault
+from remit.errors import ConfigFault, StoreFault
 from remit.identity.resource import authorization_servers, site_of
 from remit.limits import CHECKPOINT_EVERY_S, CONTRACT_CHECK_S
 from remit.world import World
@@ -145,15 +145,19 @@ async def run(root: Path, *, ready: Callable[[Gateway], None], develop: bool = F
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with serving(root) as gateway:
-        routine = Routine()
+    routine = Routine()
+    async with serving(root, routine) as gateway:
         if develop:
             who = person(gateway.live.view(), os.getuid())
             watched = WatchedPolicies(gateway.acts.policies, who, directory=gateway.home.policy)
             routine.every(_WATCH_S, watched.apply_changes)
         ready(gateway)
-        await stop.wait()
-        await routine.stop()
+        ended = [asyncio.create_task(stop.wait()), asyncio.create_task(routine.broken.wait())]
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in ended:
+            waiting.cancel()
+    if routine.broken.is_set():
+        raise StoreFault("the gateway ended because a routine of it broke", "the log says which; report it")
 
 
 @asynccontextmanager
@@ -164,12 +168,11 @@ async def offline(root: Path) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def serving(root: Path) -> AsyncIterator[Gateway]:
+async def serving(root: Path, routine: Routine) -> AsyncIterator[Gateway]:
     """A gateway with both doors open and its routines running; its start and orderly stop are on record."""
     async with open_gateway(root) as gateway, AsyncExitStack() as running:
         await gateway.keeper.started()
         running.push_async_callback(gateway.keeper.stopped)
-        routine = Routine()
         running.push_async_callback(routine.stop)
         routine.every(CONTRACT_CHECK_S, gateway.keeper.look)
         routine.every(_FLUSH_S, gateway.recorder.flush)

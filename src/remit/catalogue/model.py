@@ -149,7 +149,7 @@ class ToolRow(_Row, frozen=True, kw_only=True):
 
 
 class Connector(_Row, frozen=True, kw_only=True):
-    """One upstream MCP server: `url` (Streamable HTTP) or `command` (stdio), not both.
+    """One upstream MCP server: `url` (Streamable HTTP, or HTTP+SSE of 2024-11-05) or `command` (stdio), not both.
 
     `env` lists the names of environment variables a stdio server receives; it gets no others. `stateless` lets all
     agents and tasks share one session. `resources` and `prompts` are the rows for every resource and prompt.

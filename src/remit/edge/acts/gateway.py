@@ -2,6 +2,7 @@
 it stands.
 """
 
+import asyncio
 from typing import Literal
 
 from msgspec import Struct
@@ -87,15 +88,17 @@ class Keeper:
 
     async def look(self) -> None:
         """See what every tool server says of itself now; who watches contracts takes note of what changed."""
-        for name in self._live.view().declared.connectors:
-            try:
-                self._live.view().connector(name)
-                await self._upstreams.advertised(name)
-                self._found[name] = ""
-            except Denied as no:
-                self._found[name] = no.detail
-            except RemitError as e:
-                self._found[name] = e.message
+        await asyncio.gather(*map(self._look_at, self._live.view().declared.connectors))
+
+    async def _look_at(self, connector: str) -> None:
+        try:
+            self._live.view().connector(connector)
+            await self._upstreams.advertised(connector)
+            self._found[connector] = ""
+        except Denied as no:
+            self._found[connector] = no.detail
+        except RemitError as e:
+            self._found[connector] = e.message
 
     def status(self, who: Who) -> Status:
         """How things stand now."""

@@ -1,7 +1,8 @@
 """Enrolling agents and revoking anything. A revocation raises the epoch: no call decided before it can commit."""
 
+import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,15 @@ from remit.ledger.receipt import Draft, InventoryEvent
 from remit.reasons import Denied
 
 What = Literal["agent", "connector", "service", "key"]
+
+
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_LISTED: Final = {
+    "agent": "`remit agent list` shows what there is",
+    "connector": "`remit tool list` shows what there is",
+    "service": "`services` in remit.yaml names them",
+    "key": "give its RFC 7638 thumbprint; `remit agent list` shows those of agents",
+}
 
 
 class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,14 +155,16 @@ class Inventory:
 
     def _known(self, given: Revocation) -> None:
         declared = self._live.view().declared
+        if given.what == "key" and _THUMBPRINT.fullmatch(given.name):
+            return  # any key may be refused for ever, an issuer's too, whether or not it was seen yet
         names = {
             "agent": declared.agents,
             "connector": declared.connectors,
             "service": declared.services,
-            "key": self._live.store.rows("agent_key"),
+            "key": (),
         }[given.what]
         if given.name not in names:
-            raise CallerFault(f"there is no {given.what} `{given.name}`", "`remit agent list` shows what there is")
+            raise CallerFault(f"there is no {given.what} `{given.name}`", _LISTED[given.what])
 
 
 def _usable(jwk: dict[str, Any]) -> Key:

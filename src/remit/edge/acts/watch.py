@@ -26,7 +26,7 @@ class WatchedPolicies:
     async def apply_changes(self) -> None:
         """Apply the files, if they are not what they were when last looked at."""
         files = _read(self._directory)
-        if files == self._seen:
+        if files is None or files == self._seen:
             return
         self._seen = files
         try:
@@ -37,8 +37,9 @@ class WatchedPolicies:
         _log.warning("policies applied: %s, receipt %s", applied.digest, applied.receipt)
 
 
-def _read(directory: Path) -> dict[str, str]:
+def _read(directory: Path) -> dict[str, str] | None:
+    """The files by name; None while one of them cannot be read, as when it is just being written."""
     try:
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.cedar"))}
-    except (OSError, UnicodeDecodeError):  # a file that is just being written; the next look sees it whole
-        return {}
+    except (OSError, UnicodeDecodeError):
+        return None

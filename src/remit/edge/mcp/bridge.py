@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
+from aiohttp.http import HttpProcessingError
 from msgspec import Struct
 
 from remit.edge.mcp.agreement import Mirrored, encoded, mirror, mirrored_by
@@ -31,6 +32,8 @@ Write = Callable[[bytes], Awaitable[None]]
 # How long calls may still run after the client closed our input, before they are abandoned.
 _GRACE_S: Final = 1.5
 _CONNECT_S: Final = 10
+# The third is a line longer than is read, the last a session or revision that no header can carry.
+_BROKEN: Final = (aiohttp.ClientError, TimeoutError, HttpProcessingError, ValueError)
 _UNREACHABLE: Final = "the gateway cannot be reached; nothing was sent; check that it runs"
 _CUT_OFF: Final = "the gateway did not answer; what was asked may have happened, so check before repeating it"
 
@@ -155,7 +158,7 @@ class _Bridge:
         """Only the legacy wire has notifications from a client, and none of them is answered."""
         if self._session is None:
             return
-        with suppress(aiohttp.ClientError, TimeoutError, RemitError):
+        with suppress(*_BROKEN, RemitError):
             async with self._post(line, self._legacy_headers()):
                 pass
 
@@ -164,7 +167,7 @@ class _Bridge:
             answer = await self._answer(message, line)
         except aiohttp.ClientConnectorError:
             answer = error(message.id, Code.UNREACHABLE, message=_UNREACHABLE)
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, _SessionLost):
+        except (*_BROKEN, msgspec.DecodeError, RecursionError, _SessionLost):
             answer = error(message.id, Code.UNREACHABLE, message=_CUT_OFF)
         except RemitError as e:
             answer = error(message.id, Code.UNREACHABLE, message=e.message)
@@ -267,7 +270,7 @@ class _Bridge:
         if self._session is None:
             return
         headers = self._legacy_headers()
-        with suppress(aiohttp.ClientError, TimeoutError, RemitError):
+        with suppress(*_BROKEN, RemitError):
             headers["Authorization"] = f"Bearer {self._to.token()}"
             timeout = aiohttp.ClientTimeout(total=_GRACE_S)
             async with self._http.delete(self._to.url, headers=headers, allow_redirects=False, timeout=timeout):
