@@ -191,6 +191,10 @@ async def other_gateway() -> AsyncIterator[str]:
                 return web.Response(text=events, content_type="text/event-stream")
             case "/cut":
                 return web.Response(text=": ping\n\n", content_type="text/event-stream")
+            case "/long":
+                return web.Response(text=f"data: {'x' * 1_000_000}\n\n", content_type="text/event-stream")
+            case "/deep":
+                return web.Response(text='{"id":1,"result":' + "[" * 100_000, content_type="application/json")
             case "/odd":
                 return web.Response(text='{"id":1,"result":{"tools":1}}', content_type="application/json")
             case "/redirect":
@@ -232,6 +236,8 @@ async def test_an_answer_is_written_on_one_line(other_gateway: str) -> None:
         ("/none", "HTTP status 502"),
         ("/cut", "may have happened"),
         ("/odd", "may have happened"),
+        ("/long", "may have happened"),
+        ("/deep", "may have happened"),
     ],
 )
 async def test_an_answer_that_is_none_is_an_error(other_gateway: str, path: str, words: str) -> None:
