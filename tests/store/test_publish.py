@@ -1,6 +1,7 @@
 """Checkpoints outside the store: delivered once each, an alarm when they are not, and never in a call's way."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def test_a_line_that_a_crash_tore_is_cut_off_before_the_next(tmp_path: Path, tor
         file.write(torn)
     append(tmp_path / "out", b"two")
     assert read_published((tmp_path / "out").read_bytes()) == (b"one", b"two")
+
+
+async def test_a_checkpoint_that_only_half_fits_on_the_disk_is_an_alarm_and_sent_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    async with world.opened() as store:
+        await store.write(Write(drafts=(noise(),)))
+        sending = publisher(world, store, str(tmp_path / "out"))
+        with monkeypatch.context() as full:
+            full.setattr("remit.edge.store.publish.os.write", lambda handle, data: write(handle, data[:9]))
+            await sending.publish()
+        assert [alarm for alarm, _ in world.alarms] == ["checkpoint_not_delivered"]
+        await sending.publish()
+        assert read_published((tmp_path / "out").read_bytes()) == (await store.checkpoint(),)
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -63,7 +63,9 @@ def append(path: Path, note: bytes) -> None:
     try:
         _cut_torn_line(handle)
         # A crash in here leaves a last line without its end, which readers leave out and the next append cuts off.
-        os.write(handle, encode(note.decode()) + b"\n")
+        line = encode(note.decode()) + b"\n"
+        if os.write(handle, line) != len(line):
+            raise OSError("the disk took a part of it")
         os.fsync(handle)
     finally:
         os.close(handle)
