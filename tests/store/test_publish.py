@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -56,6 +57,29 @@ def test_a_line_that_a_crash_tore_is_cut_off_before_the_next(tmp_path: Path, tor
         file.write(torn)
     append(tmp_path / "out", b"two")
     assert read_published((tmp_path / "out").read_bytes()) == (b"one", b"two")
+
+
+@pytest.mark.holds("TAMPER-TAIL")
+async def test_a_ledger_put_back_from_a_backup_is_an_alarm_and_not_published_after_the_later_one(
+    tmp_path: Path,
+) -> None:
+    world, backup = World("sqlite", tmp_path), tmp_path / "backup"
+    async with world.opened() as store:
+        await store.write(Write(drafts=(noise(),)))
+    shutil.copy(world.path, backup)
+    async with world.opened() as store:
+        await store.write(Write(drafts=(denial("c1", "t1"),)))
+        await publisher(world, store, str(tmp_path / "out")).publish()
+        later = await store.checkpoint()
+    shutil.copy(backup, world.path)
+    async with world.opened() as store:
+        for _ in range(2):
+            await publisher(world, store, str(tmp_path / "out")).publish()
+            await store.write(Write(drafts=(noise(),)))
+    assert [detail.rpartition(": ")[2] for _, detail in world.alarms] == [
+        "it holds a checkpoint of 2 receipts that this ledger does not extend"
+    ] * 2
+    assert read_published((tmp_path / "out").read_bytes()) == (later,)
 
 
 async def test_a_checkpoint_that_only_half_fits_on_the_disk_is_an_alarm_and_sent_again(

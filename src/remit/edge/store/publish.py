@@ -2,11 +2,13 @@
 
 Every few seconds the newest checkpoint goes to `checkpoint_to`: a file it is appended to, one JSON string a line
 (`ledger/bundle.py:read_published` reads it), or a URL it is POSTed to as text. A failure is an alarm, once until it
-works again; it never holds up a call. One that did not change is not sent twice.
+works again; it never holds up a call. One that did not change is not sent twice. A file that
+ends in one the ledger does not extend is not added to: the ledger was put back from a backup.
 """
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +16,9 @@ import aiohttp
 
 from remit.edge.store.disk import Alarmed
 from remit.edge.store.reads import Ledger
-from remit.errors import StoreFault
-from remit.ledger.bundle import encode
+from remit.errors import StoreFault, Unverified
+from remit.ledger.bundle import encode, read_published
+from remit.ledger.checkpoint import read
 from remit.limits import CHECKPOINT_EVERY_S
 
 POST_TIMEOUT_S: Final = 10
@@ -61,7 +64,7 @@ def append(path: Path, note: bytes) -> None:
     """Add one checkpoint to the file, durably. Raises `OSError`."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        _cut_torn_line(handle)
+        _check_goes_on(_cut_torn_line(handle), note)
         # A crash in here leaves a last line without its end, which readers leave out and the next append cuts off.
         line = encode(note.decode()) + b"\n"
         if os.write(handle, line) != len(line):
@@ -71,13 +74,24 @@ def append(path: Path, note: bytes) -> None:
         os.close(handle)
 
 
-def _cut_torn_line(handle: int) -> None:
+def _check_goes_on(last: bytes, note: bytes) -> None:
+    """A ledger put back from a backup is not to pass for the one that was published."""
+    with suppress(Unverified, IndexError):
+        before, now = (read(found).checkpoint for found in (read_published(last)[0], note))
+        forked = before.size == now.size and before.root != now.root
+        if before.origin == now.origin and (before.size > now.size or forked):
+            raise OSError(f"it holds a checkpoint of {before.size} receipts that this ledger does not extend")
+
+
+def _cut_torn_line(handle: int) -> bytes:
+    """Returns the last whole line."""
     size = os.fstat(handle).st_size
     start = max(size - _TAIL, 0)
     tail = os.pread(handle, _TAIL, start)
     whole = tail.rfind(b"\n") + 1
     if whole < len(tail):
         os.ftruncate(handle, start + whole)
+    return tail[:whole].removesuffix(b"\n").rpartition(b"\n")[2]
 
 
 async def _post(url: str, note: bytes) -> None:
