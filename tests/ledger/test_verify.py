@@ -418,6 +418,11 @@ class TestRotation:
         with pytest.raises(Unverified, match=r"^receipt 1: the key rotation is not signed by"):
             verify(self.book(event).whole(), [key(self.OLD), key(self.NEW)])
 
+    def test_a_key_hands_over_within_its_own_log_only(self) -> None:
+        event = rotation(self.OLD, signer("new", "example.org/other"), actor=OPERATOR)
+        with pytest.raises(Unverified, match="leads from the log `example.org/remit` to `example.org/other`"):
+            verify(self.book(event).whole(), [key(self.OLD)])
+
     def test_keys_of_tokens_are_not_the_ledger_s(self) -> None:
         event = change(rotation(self.OLD, self.NEW, actor=OPERATOR), purpose="tokens", signed_by_old="", old="kid")
         with pytest.raises(Unverified, match="no trusted key"):

@@ -23,6 +23,8 @@ def statement(old: str, new: str, *, purpose: str) -> bytes:
 def rotated(event: KeyEvent) -> tuple[Key, Key]:
     """The (old, new) keys of a ledger rotation. Raises `Unverified` unless both signed it."""
     old, new = parse_key(event.old), parse_key(event.new)
+    if old.name != new.name:
+        raise Unverified(f"the key rotation leads from the log `{old.name}` to `{new.name}`")
     said = statement(event.old, event.new, purpose=event.purpose)
     for key, signature in ((old, event.signed_by_old), (new, event.signed_by_new)):
         try:
