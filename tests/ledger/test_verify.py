@@ -420,7 +420,7 @@ class TestRotation:
 
     def test_a_key_hands_over_within_its_own_log_only(self) -> None:
         event = rotation(self.OLD, signer("new", "example.org/other"), actor=OPERATOR)
-        with pytest.raises(Unverified, match="leads from the log `example.org/remit` to `example.org/other`"):
+        with pytest.raises(Unverified, match=r"leads from the log `example.org/remit` to `example.org/other`"):
             verify(self.book(event).whole(), [key(self.OLD)])
 
     def test_keys_of_tokens_are_not_the_ledger_s(self) -> None:
