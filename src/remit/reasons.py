@@ -133,7 +133,7 @@ WORDS: dict[Reason, Words] = {
         "this tool changed since it was last reviewed", "use another tool; an operator has to review it first"
     ),
     Reason.SCHEMA_ARGUMENTS: Words("the arguments do not fit the tool's schema", _FIX),
-    Reason.POLICY_DENIED: Words("policy does not allow this call", _ASK),
+    Reason.POLICY_DENIED: Words("policy does not allow this call", "do without it, or ask the person you work for"),
     Reason.POLICY_ERROR: Words("policy could not be evaluated", "ask an operator to look at the policy"),
     Reason.POLICY_NONE: Words("no policy is in force", "ask an operator to apply one"),
     Reason.POLICY_REACH: Words("there is nothing of that name here", _ASK, like=Reason.SCHEMA_UNKNOWN),

@@ -61,7 +61,7 @@ async def test_identical_refusals_read_identically(door: Door) -> None:
         texts.add(body["result"]["content"][0]["text"])
     assert texts == {
         (
-            "Refused: policy does not allow this call (by `p`). Trying again will not help. "
+            "Refused: policy does not allow this call (by `p`). The same call will not pass later. "
             "Instead: work within the task, or ask the person you work for to open one that covers this."
         )
     }

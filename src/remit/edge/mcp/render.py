@@ -93,7 +93,7 @@ def _shown(refusal: Refusal) -> Reason:
 def _text(refusal: Refusal) -> str:
     words = WORDS[_shown(refusal)]
     detail = "" if refusal.reason in _ALIKE or not refusal.detail else f" ({refusal.detail})"
-    again = "Trying again later can help." if words.retry else "Trying again will not help."
+    again = "The same call may pass later." if words.retry else "The same call will not pass later."
     return f"Refused: {words.text}{detail}. {again} Instead: {words.advice}."
 
 
