@@ -57,6 +57,7 @@ from remit.world import World
 _FLUSH_S: Final = 1.0
 _EXPIRE_S: Final = 5.0
 _WATCH_S: Final = 0.5
+_PATIENCE_S: Final = 3.0
 
 
 def now_ms() -> int:
@@ -122,6 +123,7 @@ async def open_gateway(root: Path, *, via: str = "socket") -> AsyncIterator[Gate
         signer=signer,
         now=now_ms,
         salts=random.salt,
+        patience_s=_PATIENCE_S,
         on_alarm=alarms,
     )
     try:

@@ -12,6 +12,7 @@ from remit.commit.model import Write
 from remit.edge.keys.signing import rotation
 from remit.edge.store import sqlite
 from remit.edge.store.export import export
+from remit.edge.store.lock import Lock, beside
 from remit.edge.store.sqlite import open_readonly, open_sqlite
 from remit.errors import StoreFault
 from remit.ledger.checkpoint import verify as verify_note
@@ -237,3 +238,19 @@ def test_a_loop_that_is_gone_does_not_stop_what_was_sequenced(world: World) -> N
             return (await world.verified(store)).receipts
 
     assert asyncio.run(look()) == 1
+
+
+async def test_an_opener_with_patience_waits_for_a_command_that_is_just_ending(tmp_path: Path) -> None:
+    held = Lock(beside(tmp_path / "remit.db"))
+    waiting = asyncio.create_task(asyncio.to_thread(Lock, beside(tmp_path / "remit.db"), patience_s=30))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    held.release()
+    (await waiting).release()
+
+
+async def test_without_patience_it_is_told_at_once(tmp_path: Path) -> None:
+    held = Lock(beside(tmp_path / "remit.db"))
+    with pytest.raises(StoreFault):
+        Lock(beside(tmp_path / "remit.db"))
+    held.release()

@@ -68,7 +68,9 @@ def load(path: Path) -> Bundle:
     try:
         if path.is_file():
             return bundle.read_portable(path.read_bytes())
-        return bundle.read({file.name: file.read_bytes() for file in sorted(path.iterdir()) if file.is_file()})
+        # Others are not even opened: they may be of any size.
+        known = [file for file in sorted(path.iterdir()) if file.name in bundle.FILES and file.is_file()]
+        return bundle.read({file.name: file.read_bytes() for file in known})
     except OSError as e:
         raise Unverified(f"`{path}` cannot be read: {e.strerror}", "name a bundle's directory or a receipt") from e
 

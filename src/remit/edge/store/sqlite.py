@@ -151,15 +151,16 @@ async def open_sqlite(
     free: Callable[[], int] | None = None,
     on_alarm: Alarmed = unheard,
     keys: Iterable[Key] = (),
+    patience_s: float = 0,
     fault: Fault = no_fault,
 ) -> Sequencer:
     """The store at `path`, made if it is not there (mode 0600), after checking what is in it (see `recovery`).
 
     `now` is epoch ms, `salts` gives 16 random bytes a call, `free` the bytes left on the disk. `keys` are trusted
     beside the signer's own to have signed the newest checkpoint; a rotation in the ledger is followed without them.
-    Raises `StoreFault` when another process has it open, or when what is there does not hold together.
+    Raises `StoreFault` when another process has it open for longer than `patience_s`, or when what is there does not hold together.
     """
-    lock = Lock(beside(path))
+    lock = await asyncio.to_thread(Lock, beside(path), patience_s=patience_s)
     try:
         state, driver = await asyncio.to_thread(_open, path, lock, signer=signer, keys=tuple(keys), fault=fault)
     except BaseException:
