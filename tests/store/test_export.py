@@ -1,5 +1,6 @@
 """Out of a store and back into the verifier's hands."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ async def test_an_export_that_a_crash_cut_short_is_no_bundle(world: World, tmp_p
     newest.unlink()
     with pytest.raises(Unverified, match="`checkpoint` is missing"):
         load(tmp_path / "out")
+
+
+async def test_what_else_lies_in_a_bundle_s_directory_is_not_opened(world: World, tmp_path: Path) -> None:
+    async with world.opened() as store:
+        await store.write(Write(drafts=(noise(),)))
+        made = await export(store, tmp_path / "out", keys=[])
+    (tmp_path / "out" / "huge").touch()
+    os.truncate(tmp_path / "out" / "huge", 2**40)
+    assert load(tmp_path / "out") == made
 
 
 def test_nothing_there_is_no_bundle(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ from remit.errors import Unverified
 from remit.ledger.receipt import Value
 
 BUNDLE_FORMAT: Final = 1
+FILES: Final = frozenset(
+    "manifest.json leaves.jsonl hashes proofs.jsonl checkpoint checkpoints.jsonl consistency.jsonl values.jsonl "
+    "blobs.jsonl keys.json".split()
+)
 
 T = TypeVar("T")
 
