@@ -32,8 +32,11 @@ from remit.ledger.receipt import Value
 
 BUNDLE_FORMAT: Final = 1
 FILES: Final = frozenset(
-    "manifest.json leaves.jsonl hashes proofs.jsonl checkpoint checkpoints.jsonl consistency.jsonl values.jsonl "
-    "blobs.jsonl keys.json".split()
+    {
+        *("manifest.json", "leaves.jsonl", "hashes", "proofs.jsonl", "checkpoint", "checkpoints.jsonl"),
+        *("consistency.jsonl", "values.jsonl", "blobs.jsonl", "keys.json"),
+    }
+)
 )
 
 T = TypeVar("T")
