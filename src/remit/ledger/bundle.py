@@ -37,7 +37,6 @@ FILES: Final = frozenset(
         *("consistency.jsonl", "values.jsonl", "blobs.jsonl", "keys.json"),
     }
 )
-)
 
 T = TypeVar("T")
 
