@@ -2,11 +2,17 @@
 
 import json
 import stat
+import time
 
 import pytest
 
+from remit.catalogue import View, load as catalogue
 from remit.edge.cli import profile
+from remit.edge.keys.authenticator import Standing, TokenAuthenticator
+from remit.edge.keys.jwks import KeyDirectory
 from remit.errors import ConfigFault
+from remit.identity.jwk import enrollable
+from remit.reasons import Denied, Reason
 
 STATUS = {"url": "http://127.0.0.1:8700"}
 ENROLLED = {"kid": "k1", "receipt": 4, "epoch": 0}
@@ -49,13 +55,13 @@ def test_the_private_half_stays_in_the_profile(remit, home, enrolling):
     assert private not in sent
     assert '"d"' not in sent
     assert private not in ran.out + ran.err
-    assert private not in repr(profile.load(home / "agents" / "scout.json"))
+    assert private not in repr(profile.load(home / "agents" / "scout.json", "scout"))
     assert ran.json == {**ENROLLED, "profile": str(home / "agents" / "scout.json")}
 
 
 def test_what_is_enrolled_is_what_signs(remit, home, enrolling):
     remit("agent", "enroll", "scout")
-    assert enrolling.asked[-1][2]["jwk"] == profile.load(home / "agents" / "scout.json").public()
+    assert enrolling.asked[-1][2]["jwk"] == profile.load(home / "agents" / "scout.json", "scout").public()
 
 
 def test_a_profile_is_never_overwritten(remit, home, enrolling):
@@ -79,7 +85,7 @@ def test_a_profile_is_kept_where_it_may_have_been_enrolled(remit, home, enrollin
     ran = remit("agent", "enroll", "scout")
     assert ran.code != 0
     assert "whether it is enrolled is not known" in ran.err
-    assert profile.load(home / "agents" / "scout.json").public() == enrolling.asked[-1][2]["jwk"]
+    assert profile.load(home / "agents" / "scout.json", "scout").public() == enrolling.asked[-1][2]["jwk"]
 
 
 def _a_file(path):
@@ -105,6 +111,59 @@ def test_a_key_made_elsewhere_is_enrolled_as_it_is(remit, home, enrolling, tmp_p
     assert not (home / "agents").exists()
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_it_says_how_to_connect_with_the_profile_it_wrote(remit, enrolling, tmp_path, named):
+    file = tmp_path / "elsewhere" / "scout.json"
+    last = remit("agent", "enroll", "scout", *(("--out", file) if named else ())).out.splitlines()[-1]
+    assert last == "connect it with: remit connect --agent scout" + (f" --profile {file}" if named else "")
+
+
+def gatekeeper(home, jwk) -> TokenAuthenticator:
+    """What a gateway of this home checks tokens with, once the key is enrolled."""
+    key = enrollable(jwk)
+    row = json.dumps({"agent": "scout", "jwk": dict(key.jwk), "at": 1}).encode()
+    declared = catalogue((home / "remit.yaml").read_text(), "remit.yaml")
+    view = View.of(declared, "sha256:0", pins={}, seen={}, keys={key.kid: row}, revoked={})
+    standing = Standing(view=lambda: view, epoch=lambda: 1, now_ms=lambda: int(time.time() * 1000))
+    return TokenAuthenticator(standing, KeyDirectory(None, lambda: int(time.time() * 1000)), token_keys={})
+
+
+# What is typed → the path the token is for, the task it names.
+TOKENS = {
+    "all tool servers": ((), "/mcp", None),
+    "one tool server": (("--connector", "git"), "/mcp/git", None),
+    "a task": (("--connector", "git", "--task", "t-1"), "/mcp/git", "t-1"),
+}
+
+
+@pytest.mark.parametrize("more, path, task", TOKENS.values(), ids=TOKENS)
+async def test_a_token_is_accepted_where_it_is_for_and_nowhere_else(remit, staffed, tmp_path, more, path, task):
+    file = tmp_path / "scout.json"
+    made = profile.make("scout", url=STATUS["url"], trust_domain="remit.local")
+    profile.save(made, file)
+    gate = gatekeeper(staffed, made.public())
+
+    ran = remit("agent", "token", "scout", "--profile", file, *more)
+    assert (ran.code, ran.err) == (0, "")
+    token = ran.out.removesuffix("\n")
+    principal = await gate.agent(token, STATUS["url"] + path)
+    assert (principal.name, principal.task) == ("scout", task)
+    with pytest.raises(Denied) as refused:
+        await gate.agent(token, STATUS["url"] + "/mcp/other")
+    assert refused.value.reason is Reason.IDENTITY_AUDIENCE
+    again = remit("agent", "token", "scout", "--profile", file, *more, "--json")
+    assert again.json["url"] == STATUS["url"] + path
+    assert again.json["token"] != token
+
+
+def test_a_token_is_signed_with_the_agent_s_own_profile_alone(remit, home, enrolling):
+    remit("agent", "enroll", "scout")
+    assert remit("agent", "token", "scout").out.count(".") == 2
+    ran = remit("agent", "token", "mole", "--profile", home / "agents" / "scout.json")
+    assert (ran.code, ran.out, "is `scout`'s, not `mole`'s" in ran.err) == (2, "", True)
+    assert (remit("agent", "token", "mole").code, remit("agent", "token", "mole").out) == (4, "")
+
+
 PROFILES = {
     "not JSON": b"{",
     "unknown member": b'{"agent": "a", "url": "u", "trust_domain": "t", "key": {}, "more": 1}',
@@ -119,12 +178,12 @@ def test_what_is_no_profile_is_refused(data, tmp_path):
     file.write_bytes(data)
     file.chmod(0o600)
     with pytest.raises(ConfigFault, match="is no agent's profile"):
-        profile.load(file)
+        profile.load(file, "a")
 
 
 def test_a_missing_profile_says_how_to_make_one(tmp_path):
     with pytest.raises(ConfigFault) as caught:
-        profile.load(tmp_path / "p.json")
+        profile.load(tmp_path / "p.json", "a")
     assert "remit agent enroll" in caught.value.advice
 
 

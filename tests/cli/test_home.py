@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from remit.edge.cli import main
 from remit.edge.cli.files import read_json, read_text, write
 from remit.edge.cli.home import Home, existing, find
 from remit.errors import CallerFault
@@ -60,3 +61,11 @@ def test_a_dash_is_standard_input(monkeypatch, tmp_path):
         given.seek(0)
         monkeypatch.setattr("sys.stdin", given)
         assert read_json(Path("-")) == {"a": 1}
+
+
+@pytest.mark.parametrize("command", [("connect", "--agent", "scout"), ("agent", "token", "scout")])
+def test_an_agent_far_from_its_home_is_told_to_name_it(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert told == "remit: no home here\n  pass `--home DIR` (MCP clients start in a directory of their own)\n"

@@ -39,7 +39,10 @@ def test_what_was_put_there_meanwhile_is_not_overwritten(tmp_path, monkeypatch):
 KINDS = {
     "key": (make_key, load_key),
     "ledger key": (lambda file: make_signer("t/remit").save(file), load_signer),
-    "profile": (lambda file: profile.save(profile.make("scout", url="u", trust_domain="t"), file), profile.load),
+    "profile": (
+        lambda file: profile.save(profile.make("scout", url="u", trust_domain="t"), file),
+        lambda file: profile.load(file, "scout"),
+    ),
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from mcp import Client, StdioServerParameters
 
+from remit.edge.cli import profile
 from remit.edge.cli.demo.stage import Stage, free_port
 from remit.edge.cli.init import person_name
 from remit.edge.cli.output import Screen
@@ -149,6 +150,16 @@ async def test_another_s_profile_is_refused_before_anything_is_sent(tmp_path):
         assert (await raw(stage, INITIALIZE))[0] == 4
 
 
+async def test_an_input_that_is_no_pipe_is_said_and_nothing_hangs(tmp_path):
+    profile.save(profile.make("scout", url="http://127.0.0.1:1", trust_domain="t"), tmp_path / "p.json")
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    command = [*REMIT, "connect", "--agent", "scout", "--profile", tmp_path / "p.json"]
+    bridge = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=pipe, stderr=pipe)
+    out, err = await asyncio.wait_for(bridge.communicate(), 30)
+    assert (bridge.returncode, out) == (2, b"")
+    assert err.splitlines()[0] == b"remit: standard input and output have to be pipes"
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 async def test_a_gateway_says_what_it_is_and_ends_in_order(tmp_path, sign):
     root = tmp_path / "home"
@@ -170,7 +181,7 @@ async def test_a_gateway_says_what_it_is_and_ends_in_order(tmp_path, sign):
         second = await asyncio.create_subprocess_exec(*REMIT, "--home", root, "up", stdout=pipe, stderr=pipe)
         _, err = await asyncio.wait_for(second.communicate(), 30)
         assert second.returncode == 7
-        assert err.startswith(b"remit: ")
+        assert err.startswith(b"remit: a gateway of this home runs already: ")
         assert b"Traceback" not in err
     finally:
         up.send_signal(sign)

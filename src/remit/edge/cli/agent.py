@@ -1,12 +1,13 @@
 """`remit agent`: the workloads of the catalogue, their keys, and whether they may still ask."""
 
+import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, Final
 
 from remit.edge.cli.door import Door, Refused, segment
 from remit.edge.cli.files import read_json, read_text
-from remit.edge.cli.home import Home, existing
+from remit.edge.cli.home import Home, existing, profile_of
 from remit.edge.cli.output import Screen, table, visible
 from remit.edge.cli.parser import Parser
 from remit.edge.cli.standing import add_reason, restore, revoke
@@ -20,6 +21,7 @@ def declare(parser: Parser) -> None:
     """Add the command's own commands."""
     parser.command("list", "list agents: owner, model, keys, state", fill=_declare_list)
     parser.command("enroll", "give an agent a key of its own", fill=_declare_enroll)
+    parser.command("token", "print one token of an agent, for a client that speaks HTTP", fill=_declare_token)
     parser.command("revoke", "refuse an agent, or one of its keys, from the next call on", fill=_declare_revoke)
     parser.command("restore", "let a revoked agent or key act again", fill=_declare_restore)
 
@@ -45,6 +47,24 @@ def _declare_enroll(parser: Parser) -> None:
     either.add_argument(
         "--public-key", type=Path, metavar="FILE", help="a public JWK made elsewhere; no profile is written"
     )
+
+
+def _declare_token(parser: Parser) -> None:
+    parser.leaf(
+        _token,
+        "Print one new token of an agent, signed with the key of its profile, for a client that speaks HTTP itself. It "
+        "is good for ten minutes, at one endpoint: `/mcp`, or `/mcp/CONNECTOR` if one is named; send it there as "
+        "`Authorization: Bearer TOKEN`. It needs no gateway. Whoever has it is the agent: it is a secret.",
+        examples=(
+            "remit agent token scout",
+            "remit agent token scout --connector git --task TASK",
+            "remit agent token scout --profile ~/.config/remit/scout.json",
+        ),
+    )
+    _named(parser)
+    parser.add_argument("--connector", metavar="C", help="for `/mcp/C`, this tool server alone; else for `/mcp`")
+    parser.add_argument("--task", metavar="ID", help="the task to work under; else the agent's default one")
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="the agent's profile; else agents/NAME.json")
 
 
 def _declare_revoke(parser: Parser) -> None:
@@ -127,12 +147,22 @@ def _enroll_new(options: Namespace, screen: Screen, *, home: Home, door: Door) -
     except RemitError:
         screen.note(f"whether it is enrolled is not known: `remit agent list` shows it; its profile is kept in {file}")
         raise
+    named = "" if options.out is None else f" --profile {visible(file.resolve(), most=None)}"
     lines = (
         _enrolled(name, answer),
-        f"its profile is {file}",
-        f"connect it with: remit connect --agent {visible(name)}",
+        f"its profile is {visible(file, most=None)}",
+        f"connect it with: remit connect --agent {visible(name)}{named}",
     )
     screen.answer({**answer, "profile": str(file)}, lines)
+
+
+def _token(options: Namespace, screen: Screen) -> None:
+    from remit.edge.cli.profile import load
+
+    profile = load(options.profile or profile_of(options.home, options.name), options.name)
+    url = profile.endpoint(options.connector)
+    token = profile.issuer().mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task)
+    screen.answer({"token": token, "url": url}, (token,))
 
 
 def _enrolment(name: str) -> str:

@@ -8,16 +8,12 @@ from pathlib import Path
 
 from remit.edge.cli.profile import load
 from remit.edge.mcp.bridge import Destination, bridge_stdio
-from remit.errors import CallerFault
 
 
 def bridge(file: Path, options: Namespace) -> None:
     """Pass on what comes over standard input until it ends, as the agent of this profile."""
-    profile = load(file)
-    if profile.agent != options.agent:
-        raise CallerFault(f"the profile is `{profile.agent}`'s, not `{options.agent}`'s", "name the right file")
-    issuer = profile.issuer()
-    url = f"{profile.url}/mcp/{options.connector}" if options.connector else f"{profile.url}/mcp"
+    profile = load(file, options.agent)
+    issuer, url = profile.issuer(), profile.endpoint(options.connector)
 
     def token() -> str:
         return issuer.mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task)

@@ -6,7 +6,7 @@ The agent's key stays in its profile and in this process. The client's configura
 from argparse import Namespace
 from pathlib import Path
 
-from remit.edge.cli.home import find
+from remit.edge.cli.home import profile_of
 from remit.edge.cli.output import Screen
 from remit.edge.cli.parser import Parser
 
@@ -33,4 +33,4 @@ def declare(parser: Parser) -> None:
 def _run(options: Namespace, screen: Screen) -> None:
     from remit.edge.cli.bridging import bridge
 
-    bridge(options.profile or find(options.home).profile(options.agent), options)
+    bridge(options.profile or profile_of(options.home, options.agent), options)

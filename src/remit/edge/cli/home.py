@@ -62,6 +62,14 @@ def find(named: Path | None) -> Home:
     return Home(next((place for place in (here, *here.parents) if (place / "remit.yaml").is_file()), here))
 
 
+def profile_of(named: Path | None, agent: str) -> Path:
+    """Where an agent's profile is in the home that is meant. Raises `CallerFault` when there is no home."""
+    home = find(named)
+    if not home.agents.is_dir() and not home.catalogue.is_file():
+        raise CallerFault("no home here", "pass `--home DIR` (MCP clients start in a directory of their own)")
+    return home.profile(agent)
+
+
 def existing(named: Path | None) -> Home:
     """The home that is meant, which has to be one. Raises `CallerFault`."""
     home = find(named)

@@ -15,7 +15,7 @@ from remit.edge.cli.files import write_secret
 from remit.edge.keys.files import TokenKey
 from remit.edge.keys.local import LocalIssuer
 from remit.edge.keys.secret import read_secret
-from remit.errors import ConfigFault
+from remit.errors import CallerFault, ConfigFault
 
 
 class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +28,10 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"<Profile {self.agent} at {self.url}>"
+
+    def endpoint(self, connector: str | None = None) -> str:
+        """The URL that its requests go to and its tokens are for: one tool server's, or the one for all."""
+        return f"{self.url}/mcp/{connector}" if connector else f"{self.url}/mcp"
 
     def issuer(self) -> LocalIssuer:
         """What mints this agent's tokens. Raises `ConfigFault` when the key is none."""
@@ -49,8 +53,17 @@ def save(profile: Profile, file: Path) -> Path:
     return write_secret(file, msgspec.json.encode(profile) + b"\n")
 
 
-def load(file: Path) -> Profile:
-    """Read one. Raises `ConfigFault` when it is missing, another's, open to others or not a profile."""
+def load(file: Path, agent: str) -> Profile:
+    """Read this agent's. Raises `ConfigFault` when it is missing, open to others or not a profile, `CallerFault` when
+    it is another agent's.
+    """
+    found = _read(file)
+    if found.agent != agent:
+        raise CallerFault(f"the profile is `{found.agent}`'s, not `{agent}`'s", "name the right file")
+    return found
+
+
+def _read(file: Path) -> Profile:
     data = read_secret(file, what="profile", advice="`remit agent enroll NAME` makes one")
     try:
         return msgspec.json.decode(data, type=Profile)

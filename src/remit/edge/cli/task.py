@@ -34,8 +34,8 @@ def _declare_open(parser: Parser) -> None:
     parser.leaf(
         _open,
         "Open a task under a catalogued purpose. What is not narrowed here is as wide as the purpose allows, never "
-        "wider. With --token the one line on standard output is a step token: a short-lived token of the agent that "
-        "names the task, for a workflow engine to hand to one step.",
+        "wider. With --token the one line on standard output is a step token: a token of the agent that names the "
+        "task, for a workflow engine to hand to one step. It is good at `/mcp`, for ten minutes.",
         examples=(
             "remit task open --agent scout --purpose triage --minutes 30",
             "remit task open --agent scout --purpose triage --tool git/git_log --calls 1 --token",
@@ -58,7 +58,7 @@ def _declare_open(parser: Parser) -> None:
     add("--requester", metavar="WHO", help="who the work is for, if not you; on record as your word for it")
     add("--text", metavar="TEXT", help="the request in the requester's words, kept as evidence")
     add("--subject-token", type=Path, metavar="FILE", help="the requester's ID token, if you open it for another")
-    add("--token", action="store_true", help="print a step token and nothing else")
+    add("--token", action="store_true", help="print a step token and nothing else: for `/mcp`, ten minutes")
 
 
 def _declare_list(parser: Parser) -> None:

@@ -10,11 +10,13 @@ a 404 for a session is given before anything of the message is looked at.
 """
 
 import asyncio
+import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import aiohttp
 import msgspec
@@ -66,6 +68,7 @@ async def bridge_stdio(destination: Destination) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=BODY_BYTES_MAX + 1)
     try:
+        _pollable(sys.stdin)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout)
     except ValueError as e:
@@ -79,6 +82,13 @@ async def bridge_stdio(destination: Destination) -> None:
     # A client that closed our output no longer reads: there is nobody to tell.
     with suppress(BrokenPipeError, ConnectionResetError):
         await bridge(destination, _lines(reader), write=write)
+
+
+def _pollable(stream: IO[str]) -> None:
+    """Raises `ValueError` for what cannot be waited for, `/dev/null` say: asyncio would fail out of our reach."""
+    mode = os.fstat(stream.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stream.isatty()):
+        raise ValueError("no pipe, no socket, no terminal")
 
 
 async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
