@@ -33,6 +33,14 @@ def test_same_user_is_said_in_plain_words(remit, made):
     assert "agents that run as this user can read the keys and act as you" in told
 
 
+def test_each_fault_of_the_catalogue_has_a_line_of_its_own(remit, made):
+    (made / "remit.yaml").write_text("version: 1\nagent: {}\nconnector: {}\n")
+    ran = remit("doctor")
+    faults = [line for line in ran.out.splitlines() if "remit.yaml" in line or "did you mean" in line]
+    assert len(faults) > 1
+    assert "\\u{a}" not in ran.out
+
+
 def _open_key(home):
     (home / "keys" / "ledger.key").chmod(0o644)
 

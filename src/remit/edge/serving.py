@@ -62,11 +62,15 @@ def listener(host: str, port: int) -> socket.socket:
     try:
         made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as e:
-        raise CallerFault(f"cannot listen on `{host}:{port}`", "choose another address with `listen`") from e
+        raise CallerFault(f"cannot listen on `{host}:{port}`: {_why(e)}", "choose another address with `listen`") from e
     # Connections inherit it. asyncio sets it only on sockets it made itself; without it an answer's body waits some
     # 40 ms for the client's delayed acknowledgement of its head.
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
 
 
 def unix_listener(path: Path) -> socket.socket:

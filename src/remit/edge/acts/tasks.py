@@ -82,7 +82,9 @@ class Tasks:
         may(who, "task.open")
         view = self._live.view()
         agent, purpose = view.declared.agents.get(spec.agent), view.declared.purposes.get(spec.purpose)
-        if agent is None or view.is_revoked("agent", spec.agent):
+        if view.is_revoked("agent", spec.agent):
+            raise CallerFault(f"agent `{spec.agent}` is revoked", f"`remit agent restore {spec.agent} --reason …`")
+        if agent is None:
             raise CallerFault(f"there is no agent `{spec.agent}`", "`remit agent list` shows what there is")
         if purpose is None:
             raise CallerFault(f"there is no purpose `{spec.purpose}`", f"one of {', '.join(view.declared.purposes)}")

@@ -13,8 +13,9 @@ from remit.catalogue import load
 from remit.catalogue.model import Declared
 from remit.edge.cli.door import Door
 from remit.edge.cli.files import read_text
-from remit.edge.cli.finding import Finding, problem
+from remit.edge.cli.finding import Finding, log_of, problem
 from remit.edge.cli.home import Home
+from remit.edge.cli.output import counted
 from remit.edge.cli.soundness import soundness
 from remit.errors import RemitError
 from remit.limits import DISK_ALARM_BYTES, DISK_RESERVE_BYTES
@@ -29,8 +30,8 @@ def checkup(home: Home) -> Iterator[Finding]:
     declared = None
     try:
         declared = load(read_text(home.catalogue), str(home.catalogue))
-        counts = f"{len(declared.agents)} agents, {len(declared.connectors)} tool servers"
-        yield Finding("catalogue", "ok", f"{counts}, {len(declared.purposes)} purposes")
+        kinds = ((declared.agents, "agent"), (declared.connectors, "tool server"), (declared.purposes, "purpose"))
+        yield Finding("catalogue", "ok", ", ".join(counted(len(rows), kind) for rows, kind in kinds))
     except RemitError as e:
         yield problem("catalogue", e)
     yield from soundness(home)
@@ -40,7 +41,7 @@ def checkup(home: Home) -> Iterator[Finding]:
         yield from _executables(declared)
         yield from _boundary(declared)
         yield from _checkpoints(declared)
-        yield from _in_force(home)
+        yield from _in_force(home, declared)
 
 
 def _modes(home: Home) -> Iterator[Finding]:
@@ -107,7 +108,7 @@ def _checkpoints(declared: Declared) -> Iterator[Finding]:
         yield Finding("checkpoints", "ok", f"they go to {to}")
 
 
-def _in_force(home: Home) -> Iterator[Finding]:
+def _in_force(home: Home, declared: Declared) -> Iterator[Finding]:
     """What only the gateway knows, or its code under the store's lock."""
     door = Door(home)
     try:
@@ -116,7 +117,9 @@ def _in_force(home: Home) -> Iterator[Finding]:
         yield from (Finding("policy", "warning", warning) for warning in status["warnings"])
         for connector in status["connectors"]:
             if connector["detail"]:
-                yield Finding("tools", "warning", f"{connector['name']} is {connector['state']}: {connector['detail']}")
+                name = connector["name"]
+                told = f"{name} is {connector['state']}: {connector['detail']}"
+                yield Finding("tools", "warning", told, log_of(home, name, connector=declared.connectors.get(name)))
         if not status["policy_set"]:
             yield Finding(
                 "policy", "problem", "no policy is in force: every call is denied", "run `remit policy apply`"

@@ -29,8 +29,8 @@ def _run(options: Namespace, screen: Screen) -> int:
     lines = []
     for finding in findings:
         sign, style = _SIGNS[finding.state]
-        lines.append(f"{screen.paint(sign, style)} {finding.what:<11} {visible(finding.told, most=None)}")
-        if finding.advice:
-            lines.append(f"  {'':<11} {visible(finding.advice)}")
+        first, *more = [visible(line, most=None) for line in finding.told.splitlines()] or [""]
+        lines.append(f"{screen.paint(sign, style)} {finding.what:<11} {first}")
+        lines += [f"  {'':<11} {line}" for line in (*more, visible(finding.advice)) if line]
     screen.answer({"healthy": healthy, "findings": [finding._asdict() for finding in findings]}, lines)
     return 0 if healthy else 1

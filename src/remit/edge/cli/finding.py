@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from remit.catalogue.model import Connector
+from remit.edge.cli.home import Home
 from remit.errors import RemitError
 
 
@@ -12,6 +14,11 @@ class Finding(NamedTuple):
     state: Literal["ok", "warning", "problem"]
     told: str
     advice: str = ""
+
+
+def log_of(home: Home, name: str, *, connector: Connector | None) -> str:
+    """Where to read what a tool server wrote to standard error; nothing of one that is reached by URL."""
+    return f"its log is {home.state / 'logs' / f'{name}.log'}" if connector and connector.command else ""
 
 
 def problem(what: str, fault: RemitError) -> Finding:

@@ -44,8 +44,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 
 def moment(ms: int) -> str:
-    """Epoch milliseconds as local time, to the second."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000))
+    """Epoch milliseconds as local time, to the second, with its distance from UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(ms / 1000))
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things in words: `1 agent`, `2 agents`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def distance(ms: int, now: int) -> str:

@@ -7,8 +7,9 @@ from typing import Final
 from remit.app import Gateway, run
 from remit.edge.acts.gateway import ConnectorStatus
 from remit.edge.acts.who import GATEWAY
+from remit.edge.cli.finding import log_of
 from remit.edge.cli.home import Home
-from remit.edge.cli.output import Screen, visible
+from remit.edge.cli.output import Screen, counted, visible
 
 _LOOK_EVERY_S: Final = 0.1
 _NOT_YET: Final = "not looked at"
@@ -66,18 +67,22 @@ async def _connectors(gateway: Gateway, screen: Screen) -> None:
         for connector in connectors:
             if connector.state != _NOT_YET and connector.name not in told:
                 told.add(connector.name)
-                screen.say(_found(connector, screen))
+                screen.say(_found(connector, gateway, screen=screen))
         if len(told) == len(connectors):
             return
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _found(connector: ConnectorStatus, screen: Screen) -> str:
+def _found(connector: ConnectorStatus, gateway: Gateway, *, screen: Screen) -> str:
     name = f"{visible(connector.name)}:".ljust(9)
     if connector.detail:
-        return screen.paint(f"{name} {connector.state}: {visible(connector.detail)}", "bad")
-    told = f"{name} {connector.tools} callables"
+        declared = gateway.live.view().declared.connectors.get(connector.name)
+        log = log_of(gateway.home, connector.name, connector=declared)
+        return screen.paint(f"{name} {connector.state}: {visible(connector.detail)}{'; ' if log else ''}{log}", "bad")
+    told = f"{name} {counted(connector.tools, 'callable')}"
     if not connector.quarantined:
         return told
-    review = f"{connector.quarantined} quarantined until reviewed: remit tool diff {visible(connector.name)}"
+    waits = any(key.startswith(f"{connector.name}/server/") for key in gateway.store.rows("seen"))
+    server = " and the server itself" if waits else ""
+    review = f"{connector.quarantined}{server} quarantined until reviewed: remit tool diff {visible(connector.name)}"
     return screen.paint(f"{told}, {review}", "wait")

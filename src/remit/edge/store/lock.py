@@ -30,8 +30,8 @@ class Lock:
         except BlockingIOError as e:
             os.close(self._file)
             raise StoreFault(
-                f"the store of `{path}` is open in another process",
-                "a ledger has one writer; ask the running gateway, or stop it first",
+                f"a gateway of this home runs already: `{path}` is locked",
+                "a ledger has one writer; ask the gateway that runs, or stop it first",
             ) from e
 
     def _take(self, until: float) -> None:
