@@ -91,6 +91,20 @@ def test_interrupted_it_leaves_nothing_either(tmp_path, moment):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_goes_wrong_because_it_was_interrupted_is_an_interruption(tmp_path, monkeypatch):
+    """A child that dies of the same ctrl-C is noticed before the story hears of it."""
+
+    async def play(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise Unexpected("the gateway ended")
+
+    monkeypatch.setattr(Story, "play", play)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        played.play(Screen(json=True), keep=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def wrong(monkeypatch, tmp_path):
     """A story whose first scene goes otherwise."""

@@ -15,21 +15,25 @@ from remit.edge.cli.output import Screen
 def play(screen: Screen, *, keep: bool) -> None:
     """Play the story, then end every process and remove every file of it. Raises `Unexpected` where it went wrong."""
     started = time.monotonic()
+    asked: list[int] = []
     try:
-        calls, home = asyncio.run(_played(screen, keep=keep))
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        calls, home = asyncio.run(_played(screen, asked, keep=keep))
+    except (Exception, asyncio.CancelledError):
+        # What goes wrong while it is being interrupted goes wrong because of that.
+        if asked:
+            raise KeyboardInterrupt from None
+        raise
     seconds = round(time.monotonic() - started, 1)
     told = screen.paint(f"every step went as told: {calls} calls, {seconds} s", "good")
     screen.answer({"calls": calls, "seconds": seconds, "home": str(home)}, ("", told))
 
 
-async def _played(screen: Screen, *, keep: bool) -> tuple[int, Path]:
+async def _played(screen: Screen, asked: list[int], *, keep: bool) -> tuple[int, Path]:
     root = Path(tempfile.mkdtemp(prefix="remit-demo-"))
     stage = Stage(root, screen)
     story = Story(stage, screen)
     playing = asyncio.create_task(story.play())
-    _end_once(playing)
+    _end_once(playing, asked)
     try:
         await playing
     finally:
@@ -41,10 +45,11 @@ async def _played(screen: Screen, *, keep: bool) -> tuple[int, Path]:
     return story.calls, stage.home.root
 
 
-def _end_once(playing: asyncio.Task[None]) -> None:
-    """However it is asked to end, and however often: the story stops once, and cleaning up after it is left alone."""
+def _end_once(playing: asyncio.Task[None], asked: list[int]) -> None:
+    """However it is asked to end, and however often: the story stops once, and cleaning up after it is left alone.
+    `asked` gets the signals.
+    """
     loop = asyncio.get_running_loop()
-    asked: list[int] = []
 
     def end(number: int) -> None:
         if not asked:

@@ -114,5 +114,6 @@ def _git(directory: Path, *arguments: str) -> str:
         check=True,
         capture_output=True,
         text=True,
+        start_new_session=True,  # ctrl-C is the story's to hear
     )
     return ran.stdout
