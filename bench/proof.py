@@ -19,7 +19,7 @@ from remit.edge.keys.signing import load_signer
 from remit.edge.store.export import export, load
 from remit.edge.store.sqlite import open_readonly
 from remit.ledger.checkpoint import parse_key
-from remit.ledger.receipt import Denial, Intent, Outcome, Receipt
+from remit.ledger.receipt import Denial, Intent, Outcome, Receipt, Value
 from remit.ledger.verify import Report, verify
 
 
@@ -58,16 +58,17 @@ async def proven(desk: Desk, claims: Sequence[Claim], directory: Path) -> Proof:
     report: Report = verify(bundle, [parse_key(key)])
     if report.open_intents:
         raise Unproven(f"{len(report.open_intents)} calls have no outcome")
-    record = Record(bundle.leaves)
+    record = Record(bundle.leaves, bundle.values)
     for claim in claims:
         record.holds(claim, contract=desk.contracts[claim.tool])
     return Proof(report.receipts, sum(len(claim.serials) for claim in claims), report.checkpoints)
 
 
 class Record:
-    """The calls of a ledger, task by task."""
+    """The calls of a verified ledger, task by task. `values` are those beside its receipts."""
 
-    def __init__(self, leaves: Iterable[bytes]) -> None:
+    def __init__(self, leaves: Iterable[bytes], values: Iterable[Value]) -> None:
+        self._digests = {value.seq: value.data.decode() for value in values if value.name == "digest"}
         self._intents: dict[str, dict[int, str]] = {}
         self._outcomes: dict[str, Counter[int]] = {}
         self._other: Counter[str] = Counter()
@@ -88,7 +89,7 @@ class Record:
     def _add(self, receipt: Receipt) -> None:
         body, task = receipt.body, receipt.task or ""
         if isinstance(body, Intent):
-            self._intents.setdefault(task, {})[receipt.seq] = body.asked.digest
+            self._intents.setdefault(task, {})[receipt.seq] = self._digests.get(receipt.seq, "")
         elif isinstance(body, Outcome) and body.outcome == "completed":
             self._outcomes.setdefault(task, Counter())[body.intent] += 1
         elif isinstance(body, Outcome | Denial):

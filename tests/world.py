@@ -194,7 +194,10 @@ class ToolServer:
             canonical=outgoing.arguments,
             meta={},
         )
-        assert intent.asked.digest == call_digest(sent, task=warrant.task, contract=contract.digest) == warrant.digest
+        assert intent.asked.call == warrant.call
+        assert warrant.digest == call_digest(sent, task=warrant.task, contract=contract.digest)
+        kept = {value.name: value.data for value in await self._world.store.values(warrant.intent)}
+        assert kept.get("digest", warrant.digest.encode()) == warrant.digest.encode()
 
 
 def reply(**result: Any) -> Reply:
@@ -366,8 +369,8 @@ class World:
         intents = {receipt.seq: receipt.body for receipt in receipts if isinstance(receipt.body, Intent)}
         outcomes = Counter(receipt.body.intent for receipt in receipts if isinstance(receipt.body, Outcome))
         assert all(number == 1 for number in outcomes.values())
-        sent = Counter(warrant.digest for warrant, _ in self.server.got)
-        assert sent <= Counter(intent.asked.digest for intent in intents.values())
+        sent = Counter(warrant.call for warrant, _ in self.server.got)
+        assert sent <= Counter(intent.asked.call for intent in intents.values())
         assert all(receipt.body.reason for receipt in receipts if isinstance(receipt.body, Denial))
 
     def _clock(self) -> int:

@@ -239,7 +239,7 @@ def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
     acts = Acts(
         tasks=tasks,
         contracts=contracts,
-        inventory=Inventory(live, upstreams, now=now_ms),
+        inventory=Inventory(live, upstreams, now=now_ms, reserved=frozenset({token_key.public.kid})),
         policies=PolicySets(live),
         records=Records(store),
         authenticator=authenticator,

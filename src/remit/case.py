@@ -144,6 +144,7 @@ class Case:
         """Everything step 8 writes. The counters are those the decision read, if it read any."""
         return Booking(
             asked=self.asked(),
+            digest=self.digest,
             task=self.task.id,
             epoch=self.epoch,
             counters=reservations(self.task, self.call.target, classified=self.classified),
@@ -164,10 +165,13 @@ class Case:
         return found if found is not None and found.agent == self.principal.name else None
 
     def values(self) -> dict[str, bytes]:
-        """What lies beside the receipt: the arguments, the resources touched, the facts the decision was made from."""
+        """What lies beside the receipt: arguments, digest, resources touched, the facts the decision was made from."""
         found: dict[str, bytes] = {}
         if self.has("call"):
             found["arguments"] = bytes(self.call.canonical)
+        if self.has("digest"):
+            # In the leaf it would give short arguments away to whoever tries them all, also once they were erased.
+            found["digest"] = self.digest.encode()
         if self.has("classified") and self.classified.touched:
             found["touched"] = msgspec.json.encode(self.classified.touched)
         if self.has("request"):
@@ -181,4 +185,4 @@ class Case:
 
     def hash_only(self) -> frozenset[str]:
         """The values of `values` that are hashed and not stored."""
-        return frozenset(name for name in ("arguments", "touched", "facts") if not self.keeps(name))
+        return frozenset(name for name in ("arguments", "digest", "touched", "facts") if not self.keeps(name))

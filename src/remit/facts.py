@@ -114,6 +114,5 @@ _SAYS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
         "requester_proof": task.requester.proof,
     },
     "tool": lambda tool: {"contract": tool.contract.digest},
-    "digest": lambda digest: {"digest": digest},
     "decision": lambda made: {"policy_set": made.policy_set, "basis": made.basis, "policies": made.policies},
 }

@@ -23,7 +23,7 @@ from remit.call import Ask, decode
 from remit.canonical import canonical, parse
 from remit.catalogue import contract_of
 from remit.catalogue.model import Tool, ToolRow
-from remit.ledger.receipt import Asked, Denial, Intent, Outcome, Receipt
+from remit.ledger.receipt import Asked, Denial, Intent, Outcome, Receipt, Value
 from remit.schema import conforming
 
 CLAIM = Claim("task-1", tools.READ, (10_000_001, 10_000_002, 10_000_003))
@@ -123,13 +123,13 @@ async def test_another_status_ends_the_run():
 
 
 def test_a_record_of_exactly_the_calls_that_were_made_holds():
-    Record(_leaves(_proper())).holds(CLAIM, contract=CONTRACT)
+    _record(_proper()).holds(CLAIM, contract=CONTRACT)
 
 
 def test_calls_of_another_task_prove_nothing():
     other = CLAIM._replace(task="task-2")
     with pytest.raises(Unproven):
-        Record(_leaves(_proper())).holds(other, contract=CONTRACT)
+        _record(_proper()).holds(other, contract=CONTRACT)
 
 
 BROKEN: dict[str, Callable[[list[Intent | Outcome | Denial]], object]] = {
@@ -150,12 +150,12 @@ def test_a_record_of_anything_else_does_not_hold(spoil):
     bodies = _proper()
     spoil(bodies)
     with pytest.raises(Unproven):
-        Record(_leaves(bodies)).holds(CLAIM, contract=CONTRACT)
+        _record(bodies).holds(CLAIM, contract=CONTRACT)
 
 
 def test_a_record_under_another_contract_does_not_hold():
     with pytest.raises(Unproven):
-        Record(_leaves(_proper())).holds(CLAIM, contract="sha256:" + "1" * 64)
+        _record(_proper()).holds(CLAIM, contract="sha256:" + "1" * 64)
 
 
 def _proper() -> list[Intent | Outcome | Denial]:
@@ -174,12 +174,18 @@ def _outcome(intent: int, ending: str = "completed") -> Outcome:
 
 
 def _asked_for(digest: str) -> Asked:
-    return Asked(call="call", door="mcp-http", digest=digest)
+    return Asked(call=digest, door="mcp-http")
 
 
-def _leaves(bodies: list[Intent | Outcome | Denial]) -> list[bytes]:
+def _record(bodies: list[Intent | Outcome | Denial]) -> Record:
+    """As exported: the digest of each call, which names it here, lies beside its intent."""
     receipts = (Receipt(seq=seq, at=0, body=body, task=CLAIM.task, n=seq) for seq, body in enumerate(bodies))
-    return [msgspec.json.encode(receipt) for receipt in receipts]
+    values = [
+        Value(seq=seq, name="digest", salt=b"0" * 16, data=body.asked.call.encode())
+        for seq, body in enumerate(bodies)
+        if isinstance(body, Intent)
+    ]
+    return Record([msgspec.json.encode(receipt) for receipt in receipts], values)
 
 
 def _digests(*serials: int) -> list[bytes]:

@@ -60,18 +60,18 @@ async def agent(store: Sequencer, upstream: Upstream, task: str) -> None:
     """Call for ever: intent, send, outcome; every other outcome is only enqueued, as for reads."""
     for n in count():
         arguments = os.urandom(random.choice([20, 2000, 20_000]))
-        asked = Asked(call=os.urandom(8).hex(), door="test", digest=digest(arguments))
+        asked = Asked(call=os.urandom(8).hex(), door="test", name=digest(arguments))
         intent = Draft(body=Intent(asked=asked, epoch=0), task=task, values={"arguments": arguments})
         reserve = Reserve(counter=f"task/{task}/calls")
         written = await store.write(Write(drafts=(intent,), reserves=(reserve,), expect_epoch=0))
-        upstream.note("got", asked.digest)
+        upstream.note("got", asked.name)
         outcome = Outcome(call=asked.call, intent=written.seqs[0], outcome="completed")
         ended = Write(drafts=(Draft(body=outcome, task=task, values={"result": arguments[:50]}),))
         if n % 2:
             store.enqueue(ended)
         else:
             await store.write(ended)
-            upstream.note("answered", asked.digest)
+            upstream.note("answered", asked.name)
 
 
 def dying_at(point: str, left: int) -> Callable[[str], None]:

@@ -54,13 +54,13 @@ class Scene:
         store = await self.opened()
         try:
             taken = await export(store, self.directory / f"export-{len(self.saved)}", keys=[])
-            found = [(seq, intent.asked.digest) for seq, intent, _ in store.open_intents()]
+            found = [(seq, intent.asked.name) for seq, intent, _ in store.open_intents()]
             self.saved.append(await store.checkpoint())
         finally:
             await store.close()
         report = verify(taken, [key(signer())], self.saved)
         receipts = [msgspec.json.decode(leaf, type=Receipt) for leaf in taken.leaves]
-        intents = {r.seq: r.body.asked.digest for r in receipts if isinstance(r.body, Intent)}
+        intents = {r.seq: r.body.asked.name for r in receipts if isinstance(r.body, Intent)}
         answered = {intents[r.body.intent] for r in receipts if isinstance(r.body, Outcome)}
         got = self.noted("got")
         assert set(got) <= set(intents.values()), "a call reached the upstream without a durable intent"

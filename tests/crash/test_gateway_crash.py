@@ -37,10 +37,9 @@ class Told:
     def __init__(self, record: Record) -> None:
         self.intents = {r.seq: r for r in record.receipts if isinstance(r.body, Intent)}
         self.ends = {r.body.intent: r.body.outcome for r in record.receipts if isinstance(r.body, Outcome)}
-        self.intended = Counter(r.body.asked.digest for r in self.intents.values())
-        self.completed = Counter(
-            r.body.asked.digest for seq, r in self.intents.items() if self.ends.get(seq) == "completed"
-        )
+        digests = {value.seq: value.data.decode() for value in record.bundle.values if value.name == "digest"}
+        self.intended = Counter(digests[seq] for seq in self.intents)
+        self.completed = Counter(digests[seq] for seq in self.intents if self.ends.get(seq) == "completed")
         self._contracts = {r.body.asked.name: r.body.asked.contract for r in self.intents.values()}
 
     def digest(self, asked: Asked) -> str:

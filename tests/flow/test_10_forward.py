@@ -6,7 +6,7 @@ import pytest
 
 from remit.answer import Refusal, Released
 from remit.forward.model import Outgoing, Reply
-from remit.ledger.receipt import Intent, Outcome
+from remit.ledger.receipt import Outcome
 from remit.reasons import Denied, Reason
 from tests.world import World
 
@@ -21,8 +21,8 @@ async def test_the_bytes_sent_are_the_bytes_decided_whatever_the_caller_wrote() 
 
     [(warrant, outgoing)] = world.server.got
     assert bytes(outgoing.arguments) == '{"path":"b","text":"\u00e9\u2028","times":10}'.encode()
-    [intent] = await world.bodies(Intent)
-    assert intent.asked.digest == warrant.digest
+    [kept] = [value for value in await world.store.values(warrant.intent) if value.name == "digest"]
+    assert kept.data == warrant.digest.encode()
     await world.holds()
 
 

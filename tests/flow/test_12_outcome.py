@@ -64,7 +64,9 @@ async def test_a_call_cut_off_between_intent_and_outcome_is_closed_as_unknown_at
 
 
 @pytest.mark.parametrize(
-    "name, kept", [("read", {"arguments", "touched", "facts", "result"}), ("quiet", set())], ids=["full", "none"]
+    "name, kept",
+    [("read", {"arguments", "digest", "touched", "facts", "result"}), ("quiet", set())],
+    ids=["full", "none"],
 )
 async def test_values_are_kept_beside_the_ledger_as_the_tool_says(name: str, kept: set[str]) -> None:
     world = await World.made()
@@ -105,4 +107,32 @@ async def test_no_token_is_in_any_receipt_or_value() -> None:
     stored += b"".join(value.data for values in world.memory.values.values() for value in values)
     assert token.encode() not in stored
     assert token.split(".")[2].encode() not in stored
+    await world.holds()
+
+
+@pytest.mark.holds("INV-07")
+@pytest.mark.parametrize("name", ["read", "quiet"], ids=["kept", "not kept"])
+async def test_nothing_in_a_leaf_lets_short_arguments_be_tried_out(name: str) -> None:
+    world = await World.made()
+    task = await world.task()
+    await world.call(task, name, arguments={"path": "4711"})
+    [(warrant, _)] = world.server.got
+    await world.settled()
+    leaves = b"".join(leaf.data for leaf in world.memory.leaves)
+    assert warrant.digest.encode() not in leaves
+    kept = [value.data for values in world.memory.values.values() for value in values if value.name == "digest"]
+    assert kept == ([warrant.digest.encode()] if name == "read" else [])
+    await world.holds()
+
+
+async def test_erasing_an_ended_tasks_receipts_erases_its_text_everywhere() -> None:
+    world = await World.made()
+    task = await world.task(text="about a named person")
+    await world.move(task, "complete")
+    about = [receipt.seq for receipt in await world.receipts() if receipt.task == task.id]
+
+    await Records(world.store).erase(world.who(), Erase(receipts=tuple(about), reason="asked to"))
+
+    assert "named person" not in str(await world.tasks.see(world.who(), task.id))
+    assert b"named person" not in b"".join(row.value for row in world.store.rows("task").values())
     await world.holds()

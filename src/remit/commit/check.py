@@ -31,7 +31,7 @@ def warrant(booking: Booking, written: Written, *, expires: int) -> Warrant:
     return Warrant(
         call=booking.asked.call,
         intent=written.seqs[0],
-        digest=booking.asked.digest,
+        digest=booking.digest,
         task=booking.task,
         agent=booking.asked.agent,
         connector=booking.asked.connector,

@@ -59,12 +59,13 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Booking(Struct, frozen=True, kw_only=True):
-    """Everything step 8 writes for one call. `counters` are those it adds one to, with the most each may reach (None:
-    only counted). `expect_counters` are those the decision read, empty if it read none. `values` lie beside the
-    intent; those in `hash_only` are hashed and not kept.
+    """Everything step 8 writes for one call. `digest` is the call's. `counters` are those it adds one to, with the most
+    each may reach (None: only counted). `expect_counters` are those the decision read, empty if it read none. `values`
+    lie beside the intent; those in `hash_only` are hashed and not kept.
     """
 
     asked: Asked
+    digest: str
     task: str
     epoch: int
     counters: Mapping[str, int | None]

@@ -88,7 +88,7 @@ def _kind(draft: Draft) -> tuple[str, ...]:
     asked = denial.asked
     if denial.reason in _OF_THE_AGENT:
         return (asked.agent, asked.principal, denial.reason)
-    what = asked.digest or digest(draft.values.get("arguments", b""))
+    what = digest(draft.values.get("digest") or draft.values.get("arguments", b""))
     where = (asked.method, asked.connector, asked.name)
     return (asked.agent, asked.principal, draft.task or "", *where, what, denial.reason, denial.detail)
 

@@ -38,7 +38,7 @@ FILES: Final = frozenset(
     }
 )
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -205,7 +205,7 @@ def _manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def _lines(files: Mapping[str, bytes], name: str, *, kind: type[T], what: str = "") -> tuple[T, ...]:
+def _lines(files: Mapping[str, bytes], name: str, *, kind: type[_T], what: str = "") -> tuple[_T, ...]:
     what = what or f"`{name}`"
     return tuple(
         _one(line, f"{what} line {number}", kind=kind)
@@ -218,7 +218,7 @@ def _split(data: bytes) -> list[bytes]:
     return found if found[-1] else found[:-1]
 
 
-def _one(data: bytes, what: str, *, kind: type[T]) -> T:
+def _one(data: bytes, what: str, *, kind: type[_T]) -> _T:
     try:
         found = msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:

@@ -43,7 +43,6 @@ class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tier: str = ""
     data_classes: tuple[str, ...] = ()
     contract: str = ""
-    digest: str = ""
     agent: str = ""
     principal: str = ""
     issuer: str = ""

@@ -65,12 +65,15 @@ class AgentListed(Struct, frozen=True, kw_only=True):
 
 
 class Inventory:
-    """Acts on agents, connectors, services and keys. `now` is epoch ms."""
+    """Acts on agents, connectors, services and keys. `now` is epoch ms; `reserved` are the gateway's own key ids."""
 
-    def __init__(self, live: Live, upstreams: Upstreams, *, now: Callable[[], int]) -> None:
+    def __init__(
+        self, live: Live, upstreams: Upstreams, *, now: Callable[[], int], reserved: frozenset[str] = frozenset()
+    ) -> None:
         self._live = live
         self._upstreams = upstreams
         self._now = now
+        self._reserved = reserved
 
     def agents(self, who: Who) -> tuple[AgentListed, ...]:
         """Every agent the catalogue declares, with the keys enrolled for it that are in force."""
@@ -102,6 +105,8 @@ class Inventory:
                     f"`{agent}` is known by its issuer's tokens", "remove its `identity` to enrol it here"
                 )
             key = _usable(jwk)
+            if key.kid in self._reserved:
+                raise CallerFault("this is the gateway's own key", "an agent has a key of its own")
             value = msgspec.json.encode({"agent": agent, "jwk": key.jwk, "at": self._now()})
             event = InventoryEvent(event="enrolled", what="agent", name=agent, key=key.kid, actor=who.actor)
             put = Put(kind="agent_key", key=key.kid, value=value, expect=0)

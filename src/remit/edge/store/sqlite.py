@@ -158,7 +158,8 @@ async def open_sqlite(
 
     `now` is epoch ms, `salts` gives 16 random bytes a call, `free` the bytes left on the disk. `keys` are trusted
     beside the signer's own to have signed the newest checkpoint; a rotation in the ledger is followed without them.
-    Raises `StoreFault` when another process has it open for longer than `patience_s`, or when what is there does not hold together.
+    Raises `StoreFault` when another process has it open for longer than `patience_s`, or when what is there does not
+    hold together.
     """
     lock = await asyncio.to_thread(Lock, beside(path), patience_s=patience_s)
     try:
