@@ -38,8 +38,29 @@ def test_a_difference_is_shown_with_the_command_that_accepts_it(remit, door):
 
 
 def test_no_difference_needs_no_pin(remit, door):
-    door.answers["GET", "/v1/contracts/diff?target=git"] = {**DIFF, "diff": "", "open": []}
-    assert remit("tool", "diff", "git").out == "nothing differs from the pin\n"
+    door.answers["GET", "/v1/contracts/diff?target=git"] = {
+        **DIFF,
+        "target": "git",
+        "digest": "",
+        "diff": "",
+        "open": [],
+    }
+    assert remit("tool", "diff", "git").out == "nothing of `git` waits: what it advertises is what is pinned\n"
+
+
+# What is typed → what is said of it, in a home whose gateway never ran.
+NAMES = {
+    "never looked at": (("diff", "git"), "no gateway has seen `git` yet", "`remit up` looks at it"),
+    "a tool of it": (("diff", "git/git_log"), "no gateway has seen `git` yet", "`remit up` looks at it"),
+    "unknown": (("diff", "x/y"), "no tool server `x`", "one of `git`"),
+    "unknown in a list": (("list", "--connector", "nope"), "no tool server `nope`", "one of `git`"),
+}
+
+
+@pytest.mark.parametrize("typed, message, advice", NAMES.values(), ids=NAMES)
+def test_what_was_never_seen_is_told_from_what_is_unknown(remit, staffed, typed, message, advice):
+    ran = remit("tool", *typed)
+    assert (ran.code, ran.err) == (2, f"remit: {message}\n  {advice}\n")
 
 
 def test_pin_names_the_digest_that_was_shown(remit, door):

@@ -163,3 +163,13 @@ async def test_a_server_that_drifts_for_ever_is_noted_now_and_then() -> None:
     await world.drift_of("quiet")
     assert isinstance(await world.call(task, "quiet"), Refusal)
     await world.holds()
+
+
+async def test_what_is_pinned_as_advertised_waits_for_nobody() -> None:
+    world = await World.made()
+    shown = world.contracts.difference(world.who(), "notes/read")
+    assert (shown.digest, shown.diff, shown.open) == ("", "", ())
+    with pytest.raises(CallerFault, match="waits to be pinned"):
+        await world.contracts.pin(world.who(), Pin(target="notes/read", digest=""))
+    with pytest.raises(CallerFault, match="`notes` has no `notes/nothing`"):
+        world.contracts.difference(world.who(), "notes/nothing")

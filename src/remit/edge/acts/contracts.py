@@ -5,7 +5,7 @@ pin goes into quarantine by having a `seen` row; nothing here lets anything out 
 exactly the digest that `difference` showed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -87,27 +87,32 @@ class Contracts:
             await self._live.change(write)
 
     def listed(self, who: Who, connector: str | None) -> tuple[Listed, ...]:
-        """Every contract ever seen or pinned, with its standing."""
+        """Every contract ever seen or pinned, with its standing. Raises `CallerFault` for an unknown connector."""
         may(who, "contract.see")
         pins, seen = self._known()
-        declared = self._live.view().declared.connectors
-        wanted = declared.keys() if connector is None else {connector} & declared.keys()
+        wanted = self._declared() if connector is None else {self._named(connector)}
         keys = sorted(key for key in pins.keys() | seen.keys() if key.split("/", 1)[0] in wanted)
         return tuple(self._listed(pins.get(key), seen.get(key)) for key in keys)
 
     def difference(self, who: Who, target: str) -> Difference:
-        """What `pin` would accept of a target: one contract, or all of a connector that is new or different."""
+        """What `pin` would accept of a target: one contract, or all of a connector that is new or different. The digest
+        is empty when nothing is. Raises `CallerFault` when nothing of that name was ever seen.
+        """
         may(who, "contract.see")
         pairs = self._waiting(target)
         shown = "\n".join(diff(old, new) for old, new in pairs)
         places = tuple(f"{new.target}{place}" for _, new in pairs for place in check_contract(new))
-        return Difference(target=target, digest=_digest(pairs), diff=shown, open=places)
+        return Difference(target=target, digest=_digest(pairs) if pairs else "", diff=shown, open=places)
 
     async def pin(self, who: Who, given: Pin) -> Pinned:
         """Accept it. Refused when it changed meanwhile, cannot be checked, or would break the policies in force."""
         may(who, "contract.pin")
         async with self._live.changing:
             pairs = self._waiting(given.target)
+            if not pairs:
+                raise CallerFault(
+                    f"nothing about `{given.target}` waits to be pinned", "`remit tool list` shows what there is"
+                )
             if _digest(pairs) != given.digest:
                 raise CallerFault(
                     f"`{given.target}` is not what that digest names", f"look again: `remit tool diff {given.target}`"
@@ -145,14 +150,28 @@ class Contracts:
 
     def _waiting(self, target: str) -> list[tuple[Contract | None, Contract]]:
         pins, seen = self._known()
-        found = [
+        connector = self._named(target.partition("/")[0])
+        of_it = [known for known in (*pins.values(), *seen.values()) if known.connector == connector]
+        if not of_it:
+            raise CallerFault(f"no gateway has seen `{connector}` yet", "`remit up` looks at it")
+        if not any(target in (known.target, connector) for known in of_it):
+            raise CallerFault(
+                f"`{connector}` has no `{target}`", f"`remit tool list --connector {connector}` shows all"
+            )
+        return [
             (pins.get(key), new)
             for key, new in sorted(seen.items())
             if new.digest and target in (new.target, new.connector)
         ]
-        if not found:
-            raise CallerFault(f"nothing about `{target}` waits to be pinned", "`remit tool list` shows what there is")
-        return found
+
+    def _declared(self) -> Collection[str]:
+        return self._live.view().declared.connectors.keys()
+
+    def _named(self, connector: str) -> str:
+        if connector not in self._declared():
+            there = ", ".join(f"`{name}`" for name in sorted(self._declared())) or "the catalogue has none"
+            raise CallerFault(f"no tool server `{connector}`", f"one of {there}" if self._declared() else there)
+        return connector
 
     def _listed(self, pin: Contract | None, now: Contract | None) -> Listed:
         contract = _current(pin, now)

@@ -106,7 +106,8 @@ def _diff(options: Namespace, screen: Screen) -> None:
     lines = [_coloured(screen, line) for line in answer["diff"].splitlines()]
     lines += [f"open: {visible(place)} takes arguments its schema does not name" for place in answer.get("open", ())]
     pin = f"remit tool pin {visible(answer['target'])} --digest {visible(answer['digest'])}"
-    screen.answer(answer, (*lines, "", f"accept it with: {pin}") if lines else ("nothing differs from the pin",))
+    nothing = f"nothing of `{visible(answer['target'])}` waits: what it advertises is what is pinned"
+    screen.answer(answer, (*lines, "", f"accept it with: {pin}") if lines else (nothing,))
 
 
 def _coloured(screen: Screen, line: str) -> str:
