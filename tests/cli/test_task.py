@@ -53,6 +53,41 @@ def test_a_step_token_is_the_only_line_on_standard_output(remit, door):
     assert door.asked[0][2]["token"] is True
 
 
+SEEN = [
+    {"target": "git/git_log", "kind": "tool", "tier": "read"},
+    {"target": "git/git_reset", "kind": "tool", "tier": "privileged"},
+    {"target": "git/git_sh\u202e", "kind": "tool", "tier": None},
+    {"target": "git/server:", "kind": "server", "tier": "privileged"},
+]
+
+# The tool a task is narrowed to → what is doubted about it.
+DOUBTS = {
+    "git/git_log": "",
+    "git/*": "",
+    "git/git_sh\u202e": "",
+    "git/git_lgo": "warning: no gateway has seen `git/git_lgo`; did you mean `git/git_log`?\n",
+    "files/read": "warning: no gateway has seen `files/read`\n",
+    "git/server:": "warning: no gateway has seen `git/server:`\n",
+    "git/git_reset": "warning: `git/git_reset` is privileged; this task allows read only\n",
+}
+
+
+@pytest.mark.parametrize("tool, words", DOUBTS.items())
+def test_a_tool_that_no_call_can_mean_is_doubted_and_the_task_is_open(remit, door, tool, words):
+    door.answers["POST", "/v1/tasks"] = {"task": TASK, "token": "a.b.c"}
+    door.answers["GET", "/v1/contracts"] = {"contracts": SEEN}
+    ran = remit("task", "open", "--agent", "scout", "--purpose", "triage", "--token", "--tool", tool)
+    assert (ran.code, ran.out, ran.err) == (0, "a.b.c\n", words)
+
+
+@pytest.mark.parametrize("answer", [{"contracts": []}, (403, {"error": {"fault": "NotPermitted", "message": "no"}})])
+def test_who_sees_no_contracts_is_told_no_doubts(remit, door, answer):
+    door.answers["POST", "/v1/tasks"] = {"task": TASK}
+    door.answers["GET", "/v1/contracts"] = answer
+    ran = remit("task", "open", "--agent", "scout", "--purpose", "triage", "--tool", "git/git_lgo")
+    assert (ran.code, ran.err) == (0, "")
+
+
 @pytest.mark.holds("INV-11")
 def test_what_a_requester_wrote_cannot_move_the_cursor(remit, door):
     door.answers["GET", "/v1/tasks/t-1"] = {"task": TASK, "used": {"calls": 2}}

@@ -15,7 +15,10 @@ from remit.errors import CallerFault
 _MOVES: Final = {
     "suspend": ("stop a task until it is resumed", "Calls under it are refused meanwhile."),
     "resume": ("let a suspended task go on", "Its budget and expiry are what they were."),
-    "renew": ("give an open task more time", "Its purpose bounds how long it may live; scope and budget stay."),
+    "renew": (
+        "give an open, suspended or expired task more time",
+        "Its purpose bounds how long it may live; scope and budget stay.",
+    ),
     "complete": ("end a task whose work is done", "Everything issued under it dies. It cannot be opened again."),
     "revoke": ("end a task that must stop", "Everything issued under it dies. It cannot be opened again."),
 }
@@ -92,7 +95,13 @@ def _declare_move(parser: Parser, move: str) -> None:
 
 
 def _open(options: Namespace, screen: Screen) -> None:
-    answer = Door(existing(options.home)).post("/v1/tasks", _order(options))
+    door = Door(existing(options.home))
+    answer = door.post("/v1/tasks", _order(options))
+    if options.tool:
+        from remit.edge.cli.doubts import doubts
+
+        for doubt in doubts(options.tool, answer["task"], door=door):
+            screen.note(screen.paint(f"warning: {doubt}", "wait"))
     if options.token and not screen.json:
         print(answer["token"], file=screen.out)
         return
