@@ -146,7 +146,9 @@ def test_a_record_that_leads_elsewhere_is_not_verified(explain, seq):
     assert (ran.code, "leads to another decision" in ran.err) == (8, True)
 
 
-@pytest.mark.parametrize("seq, words", [(0, "no decision"), (2, "no decision"), (99, "no receipt 99")])
+@pytest.mark.parametrize(
+    "seq, words", [(0, "no decision"), (2, "2 is the outcome of 1\n  explain 1"), (99, "no receipt 99")]
+)
 def test_what_is_no_decision_cannot_be_explained(explain, seq, words):
     ran = explain(seq)
     assert (ran.code, words in ran.err) == (2, True)
@@ -174,10 +176,12 @@ def test_values_that_were_changed_are_not_used(remit, recorded, tmp_path):
 
 @pytest.mark.holds("LEDGER-EXPLAIN")
 @pytest.mark.parametrize(
-    "other", [{"agent": "clerk"}, {"name": "run"}, {"tier": "write"}, {"digest": "sha256:" + "0" * 64}]
+    "other", [{"agent": "clerk"}, {"name": "run"}, {"tier": "write"}, {}], ids=["agent", "tool", "tier", "digest"]
 )
 def test_what_lies_beside_a_receipt_has_to_be_of_its_call(remit, made, other):
     draft = allowed()
+    if not other:
+        draft = msgspec.structs.replace(draft, values={**draft.values, "digest": b"sha256:" + b"0" * 64})
     asked = msgspec.structs.replace(draft.body.asked, **other)
     record(made, msgspec.structs.replace(draft, body=msgspec.structs.replace(draft.body, asked=asked)))
     ran = remit("policy", "explain", 1)

@@ -61,7 +61,9 @@ def test_the_timeline_tells_every_call_in_order(remit, recorded):
 def test_the_timeline_of_a_task_holds_nothing_else(remit, recorded):
     lines = remit("ledger", "show", "--task", "t-1").out.splitlines()
     assert [line.split()[2] for line in lines] == ["#1"]
-    assert remit("ledger", "show", "--task", "none").out == "nothing yet\n"
+    ran = remit("ledger", "show", "--task", "none")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("remit: there is no task `none` in the record\n")
 
 
 def test_a_long_record_is_shown_whole(remit, made):
@@ -134,6 +136,12 @@ def test_a_file_named_like_the_trusted_key_is_not_asked_for_another(remit, bundl
 def test_another_s_key_is_not_enough(remit, bundle):
     ran = remit("ledger", "verify", bundle, "--key", make_signer("remit.local/remit").verifier_key())
     assert (ran.code, "no trusted key" in ran.err) == (8, True)
+    assert "is this the key of this gateway?" in ran.err
+
+
+def test_a_file_that_is_not_there_is_wrong_usage_and_nothing_tampered_with(remit, bundle, tmp_path):
+    assert remit("ledger", "verify", tmp_path / "nowhere").code == 2
+    assert remit("ledger", "verify", bundle, "--checkpoint", tmp_path / "nowhere").code == 2
 
 
 @pytest.mark.parametrize("given", ["", "remit.local/remit", "a+b+c", "\u202e"])

@@ -37,6 +37,27 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
         "remit tool list",
     ),
     (
+        "an action that is not pinned",
+        '@id("a") permit (principal, action == Action::"desk/zzzzzz", resource);',
+        "p.cedar:1",
+        "unrecognized action",
+        "`desk/zzzzzz` is not pinned yet: `remit tool diff desk`",
+    ),
+    (
+        "an action that is not pinned, or misspelt",
+        '@id("a") permit (principal, action == Action::"desk/raed", resource);',
+        "p.cedar:1",
+        "unrecognized action",
+        "`desk/raed` is not pinned yet: `remit tool diff desk`; or did you mean `desk/read`?",
+    ),
+    (
+        "an action of another tool server",
+        '@id("a") permit (principal, action == Action::"dsek/read", resource);',
+        "p.cedar:1",
+        "unrecognized action",
+        "did you mean `desk/read`?",
+    ),
+    (
         "an unknown attribute",
         '// why\n@id("a") permit (principal, action == Action::"desk/run", resource) when { context.task.why == 1 };',
         "p.cedar:2",

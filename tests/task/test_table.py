@@ -129,3 +129,18 @@ def test_only_an_operator_lifts_a_suspension_also_of_a_task_that_expired_since()
         again = moved(before, "renew", by=ALICE, now=LATER)
         assert again.state is State.SUSPENDED
         assert moved(replace(again, expires_at=LATER + 1), "resume", by=OPERATOR, now=LATER).state is State.OPEN
+
+
+@pytest.mark.parametrize(
+    "state, move, advice",
+    [
+        (State.OPEN, "resume", "nothing to do"),
+        (State.REVOKED, "revoke", "nothing to do"),
+        (State.REVOKED, "resume", "open a new one"),
+        (State.COMPLETED, "suspend", "open a new one"),
+    ],
+)
+def test_who_asks_for_what_is_so_already_is_told_that(state, move, advice):
+    with pytest.raises(CallerFault) as refused:
+        moved(task(state=state), move, by=OPERATOR, now=NOW)
+    assert refused.value.advice == advice

@@ -147,7 +147,8 @@ def signed_by(note: Note, keys: Sequence[Key]) -> tuple[Key, ...]:
             signers.append(key)
     if not signers:
         raise Unverified(
-            f"the checkpoint of size {checkpoint.size} is signed by no trusted key of `{checkpoint.origin}`"
+            f"the checkpoint of size {checkpoint.size} is signed by no trusted key of `{checkpoint.origin}`",
+            "is this the key of this gateway?",
         )
     return tuple(signers)
 

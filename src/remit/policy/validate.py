@@ -69,8 +69,16 @@ def _actions(policy: Policy) -> set[str]:
 def _advice(error: str, catalogue: Known) -> str:
     unknown = _UNKNOWN_ACTION.search(error)
     if unknown:
-        near = difflib.get_close_matches(unknown[1], [shape.name for shape in catalogue.actions], 1)
-        return f"did you mean `{near[0]}`?" if near else "`remit tool list` shows what is pinned"
+        return _instead(unknown[1], catalogue)
     if "optional attribute" in error:
         return "ask first: `context.args has x && …`"
     return "the policy reference lists what a policy may read"
+
+
+def _instead(action: str, catalogue: Known) -> str:
+    connector, pinned = action.partition("/")[0], [shape.name for shape in catalogue.actions]
+    near = difflib.get_close_matches(action, [name for name in pinned if name.startswith(f"{connector}/")] or pinned, 1)
+    if connector not in catalogue.connectors:
+        return f"did you mean `{near[0]}`?" if near else "`remit tool list` shows what is pinned"
+    waits = f"`{action}` is not pinned yet: `remit tool diff {connector}`"
+    return f"{waits}; or did you mean `{near[0]}`?" if near else waits

@@ -60,7 +60,7 @@ def moved(task: Task, move: Move, *, by: Party, now: int) -> Task:
         raise CallerFault(f"`{move}` is no move of a task", "moves are " + ", ".join(TABLE))
     state = State.EXPIRED if _is_over(task, move, now=now) else task.state
     if state not in rule.becomes:
-        raise CallerFault(f"a task that is {state} cannot {move}", "open a new one")
+        raise CallerFault(f"a task that is {state} cannot {move}", _instead(state, move))
     if move == "expire" and now < task.expires_at and task.idle_s is None:
         raise CallerFault("the task has not expired", f"it does at {task.expires_at}")
     if not rule.may & relations(task, by):
@@ -68,6 +68,10 @@ def moved(task: Task, move: Move, *, by: Party, now: int) -> Task:
         raise NotPermitted(f"`{by.id}` may not {move} this task", f"its {allowed} may")
     held = {"suspend": True, "resume": False}.get(move, task.held)
     return replace(task, state=State.SUSPENDED if move == "renew" and held else rule.becomes[state], held=held)
+
+
+def _instead(state: State, move: Move) -> str:
+    return "nothing to do" if state in TABLE[move].becomes.values() else "open a new one"
 
 
 def relations(task: Task, by: Party) -> frozenset[Who]:

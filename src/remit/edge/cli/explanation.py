@@ -21,7 +21,7 @@ from remit.edge.cli.output import Screen, visible
 from remit.edge.cli.records import Record
 from remit.edge.store.export import load
 from remit.errors import CallerFault, Unverified
-from remit.ledger.receipt import Asked, Denial, Intent, Receipt, Value
+from remit.ledger.receipt import Asked, Denial, Intent, Outcome, Receipt, Value
 from remit.ledger.walk import check_value, decode
 from remit.policy import explain as derived
 from remit.policy.model import Explained, Explanation, Request
@@ -70,7 +70,7 @@ def _same_call(evidence: Evidence) -> None:
         Call,
     )
     bound = call_digest(call, task=evidence.receipt.task or "", contract=asked.contract)
-    named = (asked.agent, call.action, asked.tier, asked.digest or bound)
+    named = (asked.agent, call.action, asked.tier, evidence.values.get("digest", bound.encode()).decode())
     if named != (facts.agent_name, facts.action, facts.tier, bound):
         raise Unverified("what lies beside the receipt is of another call than it names", "verify it; then report this")
 
@@ -178,6 +178,10 @@ def _evidence(receipt: Receipt, values: Iterable[Value], *, blobs: Mapping[str, 
     """What a receipt names, once each piece is the one it names."""
     body = receipt.body
     if not isinstance(body, Denial | Intent):
+        if isinstance(body, Outcome):
+            raise CallerFault(
+                f"{receipt.seq} is the outcome of {body.intent}", f"explain {body.intent}, the call's decision"
+            )
         raise CallerFault(f"receipt {receipt.seq} is no decision about a call", "name a denial or an intent")
     kept = {}
     for value in values:

@@ -9,6 +9,7 @@ from remit.edge.cli.home import Home
 from remit.edge.cli.output import Screen
 from remit.edge.cli.timeline import Entry, Timeline, line
 from remit.edge.store.sqlite_reader import SqliteReader
+from remit.errors import CallerFault
 from remit.ledger.receipt import Denial, Intent, Receipt
 from remit.ledger.walk import decode
 
@@ -43,7 +44,9 @@ class Record:
 
 
 def show(home: Home, screen: Screen, *, task: str | None, follow: bool) -> None:
-    """The timeline of the record, in the order of what was decided; with `follow`, as it happens, until interrupted."""
+    """The timeline of the record, in the order of what was decided; with `follow`, as it happens, until interrupted.
+    Raises `CallerFault` for a task that has no receipt.
+    """
     timeline, start, since = Timeline(), 0, None
     told: list[Any] = []
     while True:
@@ -55,6 +58,8 @@ def show(home: Home, screen: Screen, *, task: str | None, follow: bool) -> None:
                 entries += record.entries(receipt, timeline)
                 if screen.json:
                     told.append(json.loads(leaf))
+        if task is not None and not start:
+            raise CallerFault(f"there is no task `{task}` in the record", "`remit task list` shows what there is")
         if not follow:
             entries = sorted([*entries, *timeline.rest()])
             screen.answer(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.edge.store.reads import Ledger
-from remit.errors import CallerFault, Unverified
+from remit.errors import CallerFault
 from remit.ledger import bundle, checkpoint
 from remit.ledger.bundle import Blob, Bundle, Consistency, Manifest, Proof
 from remit.ledger.merkle import Tree, split
@@ -64,7 +64,9 @@ async def consistency(ledger: Ledger, first: int, *, second: int | None = None) 
 
 
 def load(path: Path) -> Bundle:
-    """A bundle from its directory, or from the file of a portable receipt. Raises `Unverified`."""
+    """A bundle from its directory, or from the file of a portable receipt. Raises `Unverified`, `CallerFault` when it
+    cannot be opened.
+    """
     try:
         if path.is_file():
             return bundle.read_portable(path.read_bytes())
@@ -72,7 +74,7 @@ def load(path: Path) -> Bundle:
         known = [file for file in sorted(path.iterdir()) if file.name in bundle.FILES and file.is_file()]
         return bundle.read({file.name: file.read_bytes() for file in known})
     except OSError as e:
-        raise Unverified(f"`{path}` cannot be read: {e.strerror}", "name a bundle's directory or a receipt") from e
+        raise CallerFault(f"`{path}` cannot be read: {e.strerror}", "name a bundle's directory or a receipt") from e
 
 
 async def _whole(ledger: Ledger, keys: Sequence[str]) -> Bundle:
