@@ -16,7 +16,7 @@ from remit.catalogue import Classified, View
 from remit.catalogue.model import Agent, Connector, Tool
 from remit.commit.model import Booking
 from remit.decision import Decision
-from remit.errors import UpstreamFault
+from remit.errors import RemitError, UpstreamFault
 from remit.forward.model import Fault, Reply
 from remit.identity.model import Principal
 from remit.ledger.receipt import Asked
@@ -103,6 +103,8 @@ class Case:
             return Fault(ending="not_sent", reason=no.reason, detail=no.detail)
         except UpstreamFault as e:
             return Fault(ending="unknown" if e.sent else "not_sent", reason=_WHY[e.why], detail=e.message)
+        except RemitError as e:  # what is not the server's fault says nothing about what was sent
+            return Fault(ending="unknown", reason=Reason.GATEWAY_FAULT, detail=e.message)
 
     def standing(self, found: Task | None, world: World) -> Standing:
         """Who asks under the task that was found, and when."""

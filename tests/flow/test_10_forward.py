@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from remit.answer import Refusal, Released
+from remit.errors import Conflict
 from remit.forward.model import Outgoing, Reply
 from remit.ledger.receipt import Outcome
 from remit.reasons import Denied, Reason
@@ -102,4 +103,21 @@ async def test_a_client_that_goes_away_leaves_an_outcome_all_the_same(when: str)
     assert outcome.outcome == "cancelled_unknown"
     world.server.answers = world.server._done
     assert isinstance(await world.call(task), Released)
+    await world.holds()
+
+
+async def test_a_fault_of_our_own_on_the_way_leaves_an_outcome_too() -> None:
+    world = await World.made()
+    task = await world.task()
+
+    async def broken(outgoing: Outgoing) -> Reply:
+        raise Conflict("something moved")
+
+    world.server.answers = broken
+    said = await world.call(task)
+
+    assert isinstance(said, Refusal)
+    assert said.reason is Reason.GATEWAY_FAULT
+    [outcome] = await world.bodies(Outcome)
+    assert outcome.outcome == "unknown"
     await world.holds()
