@@ -1,5 +1,6 @@
 """The recipe that verifies a ledger without Remit is run as it is printed, on exports good and bad."""
 
+import json
 import re
 import subprocess
 import sys
@@ -111,6 +112,29 @@ async def test_a_ledger_written_anew_does_not_fit_a_checkpoint_saved_before(worl
     await export(world.store, exported.parent / "later", keys=[])
     assert checked("check.py", str(saved), at=exported.parent / "later").returncode == 0
     assert checked("check.py", str(saved), at=exported.parent / "other").returncode == 1
+
+
+async def test_a_file_of_published_checkpoints_is_read_too(world: World, exported: Path) -> None:
+    first = json.dumps((exported / "checkpoint").read_text())
+    await world.call(await world.task())
+    await world.settled()
+    await export(world.store, exported.parent / "later", keys=[])
+    second = json.dumps((exported.parent / "later/checkpoint").read_text())
+    published = exported.parent / "published"
+    for text, code in {
+        f"{first}\n{second}\n": 0,
+        f"{first}\n{second}": 0,
+        f"{first}\n{second[:40]}": 0,
+        f'{first}\n"': 0,
+        f"{first[:40]}\n{second}\n": 1,
+        f"{second}\n".replace("=", "/", 1): 1,
+        second[:40]: 1,
+        "": 1,
+    }.items():
+        published.write_text(text)
+        assert checked("check.py", str(published), at=exported.parent / "later").returncode == code, text
+    published.write_text(f"{first}\n{second}\n")
+    assert "truncated" in checked("check.py", str(published), at=exported).stderr
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["the ledger's key", "another key"])
