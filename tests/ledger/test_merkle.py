@@ -161,6 +161,9 @@ def test_every_small_tree_extends_every_smaller_one(second: int) -> None:
         check_consistency((first, tree.root(first)), (second, tree.root()), tree.consistency(first, second))
         with pytest.raises(Unverified):
             check_consistency((first, sha(b"")[::-1]), (second, tree.root()), tree.consistency(first, second))
+        if 0 < first < second:
+            with pytest.raises(Unverified):
+                check_consistency((first, tree.root(first)), (second, tree.root()), ())
         if first < second:
             included(leaf_hash(bytes([first])), first, second, tree.inclusion(first, second), tree.root())
 
