@@ -33,6 +33,19 @@ def test_same_user_is_said_in_plain_words(remit, made):
     assert "agents that run as this user can read the keys and act as you" in told
 
 
+def test_a_tool_server_that_cannot_be_reached_is_named_with_its_log(remit, staffed, home, door):
+    dead = {"name": "git", "state": "unreachable", "detail": "it ended", "tools": 0, "quarantined": 0}
+    status = {"alarms": [], "warnings": [], "connectors": [dead], "policy_set": ""}
+    door.answers["GET", "/v1/status"] = status
+    lines = remit("doctor").out.splitlines()
+    at = next(number for number, line in enumerate(lines) if "git is unreachable: it ended" in line)
+    assert lines[at + 1].strip() == f"its log is {home}/state/logs/git.log"
+
+
+def test_what_is_there_is_counted_in_words(remit, staffed):
+    assert "1 agent, 1 tool server, 1 purpose" in remit("doctor").out
+
+
 def test_each_fault_of_the_catalogue_has_a_line_of_its_own(remit, made):
     (made / "remit.yaml").write_text("version: 1\nagent: {}\nconnector: {}\n")
     ran = remit("doctor")

@@ -4,11 +4,12 @@ import io
 import json
 import logging
 import sys
+import time
 
 import pytest
 from hypothesis import given, strategies as st
 
-from remit.edge.cli.output import Screen, distance, table, visible
+from remit.edge.cli.output import Screen, counted, distance, moment, table, visible
 from remit.edge.cli.serving import Readable
 from remit.errors import RemitError
 from tests.cli.hostile import HOSTILE, unseen
@@ -146,3 +147,18 @@ def test_a_traceback_in_the_log_holds_nothing_hidden():
     shown = Readable("%(message)s").format(record)
     assert "Traceback" in shown
     assert not unseen(shown)
+
+
+def test_a_moment_says_how_far_its_clock_is_from_utc(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert moment(0) == "1970-01-01 09:00:00 +0900"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("count, words", [(0, "0 agents"), (1, "1 agent"), (2, "2 agents")])
+def test_one_thing_is_one(count, words):
+    assert counted(count, "agent") == words

@@ -165,12 +165,15 @@ async def test_a_gateway_says_what_it_is_and_ends_in_order(tmp_path, sign):
     root = tmp_path / "home"
     init = await asyncio.create_subprocess_exec(*REMIT, "init", root, stdout=asyncio.subprocess.DEVNULL)
     assert await init.wait() == 0
-    (root / "remit.yaml").write_text(catalogue(free_port()))
+    dead = f"  dead: {{owner: {person_name(getpass.getuser())}, environment: dev, command: ['false']}}\n"
+    (root / "remit.yaml").write_text(catalogue(free_port()).replace("connectors:\n", f"connectors:\n{dead}"))
     pipe = asyncio.subprocess.PIPE
     up = await asyncio.create_subprocess_exec(*REMIT, "--home", root, "up", stdout=pipe, stderr=pipe)
     try:
         told = b""
-        while b"quarantined until reviewed: remit tool diff time" not in told:
+        log = f"its log is {root}/state/logs/dead.log"
+        expected = [b"2 and the server itself quarantined until reviewed: remit tool diff time", log.encode()]
+        while not all(words in told for words in expected):
             line = await asyncio.wait_for(up.stdout.readline(), 30)
             assert line, (told, await up.stderr.read())
             told += line

@@ -359,3 +359,13 @@ async def test_a_constraint_with_definitions_can_be_narrowed() -> None:
 
     assert [isinstance(one, Released) for one in said] == [True, False, False]
     await world.holds()
+
+
+async def test_a_revoked_agent_is_told_from_one_that_is_not_there() -> None:
+    world = await World.made()
+    await world.revoke("agent", "scout")
+    with pytest.raises(CallerFault, match="agent `scout` is revoked") as refused:
+        await world.task()
+    assert refused.value.advice == "`remit agent restore scout --reason …`"
+    with pytest.raises(CallerFault, match="there is no agent `nobody`"):
+        await world.task(agent="nobody")
