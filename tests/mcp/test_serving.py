@@ -120,7 +120,7 @@ async def test_a_client_that_leaves_cancels_its_call(door: Door) -> None:
 
 async def test_an_address_in_use_is_told_plainly(door: Door) -> None:
     port = int(door.url.rpartition(":")[2])
-    with pytest.raises(CallerFault, match="cannot listen on `.*`: address already in use"):
+    with pytest.raises(CallerFault, match=r"cannot listen on `.*`: address already in use"):
         listener("127.0.0.1", port)
 
 

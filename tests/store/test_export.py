@@ -115,5 +115,5 @@ async def test_what_else_lies_in_a_bundle_s_directory_is_not_opened(world: World
 
 
 def test_nothing_there_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(Unverified, match="cannot be read"):
+    with pytest.raises(CallerFault, match="cannot be read"):
         load(tmp_path / "nothing")

@@ -207,7 +207,7 @@ async def test_a_link_to_an_open_store_opens_no_second_one(world: World, tmp_pat
     linked = World("sqlite", tmp_path / "linked")
     linked.path.symlink_to(world.path)
     async with world.opened():
-        with pytest.raises(StoreFault, match="open in another process"):
+        with pytest.raises(StoreFault, match="runs already"):
             await linked.open()
 
 
