@@ -263,7 +263,7 @@ async def test_a_disk_that_cannot_be_looked_at_has_no_room(world: World) -> None
 
 async def test_a_second_opener_is_told_so_and_can_open_afterwards(world: World) -> None:
     async with world.opened() as store:
-        with pytest.raises(StoreFault, match="is open|runs already"):
+        with pytest.raises(StoreFault, match=r"is open|runs already"):
             await world.open()
         await store.write(call("c1"))
     async with world.opened() as store:
