@@ -49,7 +49,7 @@ async def test_every_reason_is_told_in_words(door: Door, reason: Reason) -> None
     assert body["result"]["isError"] is True
     assert WORDS[reason].text in content["text"]
     assert WORDS[reason].advice in content["text"]
-    assert ("can help" in content["text"]) == WORDS[reason].retry
+    assert ("may pass later" in content["text"]) == WORDS[reason].retry
     assert body["result"]["_meta"][DECISION]["retryable"] == WORDS[reason].retry
 
 
@@ -62,7 +62,7 @@ async def test_identical_refusals_read_identically(door: Door) -> None:
     assert texts == {
         (
             "Refused: policy does not allow this call (by `p`). The same call will not pass later. "
-            "Instead: work within the task, or ask the person you work for to open one that covers this."
+            "Instead: do without it, or ask the person you work for."
         )
     }
 

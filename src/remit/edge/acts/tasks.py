@@ -6,7 +6,7 @@ its bound is exact.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -24,7 +24,8 @@ from remit.reasons import Denied, Reason
 from remit.task import Move, history, moved, opened, prefix_of, renewed, template
 from remit.task.model import History, Party, Stamp, State, Task, TaskSpec
 
-_ENDED = (State.COMPLETED, State.REVOKED, State.EXPIRED)
+_KNOWN_MAX: Final = 10_000
+_ENDED: Final = (State.COMPLETED, State.REVOKED, State.EXPIRED)
 
 
 class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +55,7 @@ class Tasks:
         self._now = now
         self._new_id = new_id
         self._last_used: dict[str, int] = {}
+        self._known: dict[str, tuple[int, Task]] = {}
 
     async def of(self, principal: Principal, ask: Ask, *, view: View) -> Task | None:
         """See `world.Tasks.of`."""
@@ -66,7 +68,18 @@ class Tasks:
         row = await self._store.row("task", task_id)
         if row is None:
             raise Denied(Reason.TASK_UNKNOWN, "there is none of that id")
-        return _read(row)
+        return self._decoded(task_id, row)
+
+    def _decoded(self, task_id: str, row: Row) -> Task:
+        """The task of a row; decoded once as long as the row stays the same."""
+        known = self._known.get(task_id)
+        if known is not None and known[0] == row.version:
+            return known[1]
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        task = _read(row)
+        self._known[task_id] = (row.version, task)
+        return task
 
     def last_used(self, task_id: str) -> int | None:
         """When a call of a default task was last committed, in this process; None counts from its opening."""
