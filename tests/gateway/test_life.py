@@ -57,7 +57,7 @@ def test_a_second_gateway_over_the_same_home_refuses_to_start(own: tuple[House, 
     house, _ = own
     second = subprocess.run([*UP, str(house.home.root)], capture_output=True, text=True, timeout=30, check=False)
     assert second.returncode == 7
-    assert "another process" in second.stderr
+    assert "runs already" in second.stderr
     assert "Traceback" not in second.stderr
     assert house.door.get("/v1/status")["version"]
 
