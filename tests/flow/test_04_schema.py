@@ -173,3 +173,20 @@ async def test_what_is_pinned_as_advertised_waits_for_nobody() -> None:
         await world.contracts.pin(world.who(), Pin(target="notes/read", digest=""))
     with pytest.raises(CallerFault, match="`notes` has no `notes/nothing`"):
         world.contracts.difference(world.who(), "notes/nothing")
+
+
+async def test_a_server_that_drifts_and_returns_for_ever_is_noted_now_and_then() -> None:
+    world = await World.made()
+    before, epoch = len(await world.receipts()), world.store.epoch()
+
+    for number in range(60):
+        world.now += 500
+        await world.drift(tool("notes", "read", description=f"{number}"))
+        await world.contracts.observe("notes", advertised()["notes"])
+
+    assert len(await world.receipts()) - before <= 6
+    assert world.store.epoch() - epoch <= 6
+    world.now += 60_000
+    await world.contracts.observe("notes", advertised()["notes"])
+    assert isinstance(await world.call(await world.task()), Released)
+    await world.holds()

@@ -191,8 +191,7 @@ class Gateway(_Row, frozen=True, kw_only=True):
     agents from the gateway: undeclared means the same OS user, the weakest. `checkpoint_to` is a file path or an
     `http(s)` URL outside the store that gets the signed checkpoint every few seconds. `people` is an optional TCP
     address for services at the people's door; people on this machine use the unix socket.
-    `tls_cert`/`tls_key` or `behind_proxy` are required to bind anything but loopback. `develop` lets `up` re-apply
-    policy files as they change.
+    `tls_cert`/`tls_key` or `behind_proxy` are required to bind anything but loopback.
     """
 
     listen: str = "127.0.0.1:8700"

@@ -6,7 +6,7 @@ exactly the digest that `difference` showed.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +22,9 @@ from remit.errors import CallerFault, StoreFault
 from remit.ledger.receipt import Actor, ContractEvent, Draft
 from remit.limits import CONTRACT_CHECK_S
 from remit.schema import check_contract
+
+# How many looks within `CONTRACT_CHECK_S` that found a change of one server are noted, if no tool is newly affected.
+_NOTED_MOST: Final = 4
 
 Event = Literal["seen", "drifted", "missing", "returned", "pinned"]
 
@@ -68,7 +71,7 @@ class Contracts:
     def __init__(self, live: Live, now: Callable[[], int]) -> None:
         self._live = live
         self._now = now
-        self._noted: dict[str, int] = {}
+        self._noted: dict[str, list[int]] = {}
 
     async def observe(self, connector: str, advertised: Sequence[Contract]) -> None:
         """Take note of what a server says of itself now; what changed is on record and in quarantine on return."""
@@ -76,7 +79,7 @@ class Contracts:
             changes = self._changes(connector, advertised)
             if not changes.seen or self._is_noise(connector, changes):
                 return
-            self._noted[connector] = self._now()
+            self._noted[connector].append(self._now())
             drafts = tuple(
                 Draft(body=_event(change.event, change.contract, change.previous, GATEWAY.actor))
                 for change in changes.events
@@ -133,10 +136,15 @@ class Contracts:
             return Pinned(pinned=tuple(new.target for _, new in pairs), receipt=written.seqs[0])
 
     def _is_noise(self, connector: str, changes: Changes) -> bool:
-        """A server that keeps changing what is in quarantine already is noted once in a while, not every time."""
-        recent = self._now() - self._noted.get(connector, 0) < CONTRACT_CHECK_S * 1000
+        """Whether it can wait: a server that keeps changing what is in quarantine already, or that drifts and returns
+        again and again, is noted now and then. What newly goes into quarantine never waits.
+        """
+        recent = [at for at in self._noted.get(connector, ()) if self._now() - at < CONTRACT_CHECK_S * 1000]
+        self._noted[connector] = recent
         quarantined = self._live.store.rows("seen")
-        return recent and all(key in quarantined and changes.seen[key] is not None for key in changes.seen)
+        if not recent or not changes.seen.keys() <= quarantined.keys():
+            return False
+        return len(recent) >= _NOTED_MOST or None not in changes.seen.values()
 
     def _changes(self, connector: str, advertised: Sequence[Contract]) -> Changes:
         rows = {kind: {key: row.value for key, row in self._live.store.rows(kind).items()} for kind in ("pin", "seen")}
