@@ -11,16 +11,19 @@ PIP_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PEERS := .peers
 SUITE := $(PEERS)/conformance
 
-# Real tool servers and clients for `make real`: exact versions, installed outside the source tree.
-NPM_SERVERS := \
-	@modelcontextprotocol/server-everything@2026.8.31 \
-	@modelcontextprotocol/server-filesystem@2026.8.31 \
-	@modelcontextprotocol/server-memory@2026.8.31
+# Real tool servers, clients and agent frameworks for `make real`, each in an environment of its own. The tests find
+# what is installed by these names.
 ifneq ($(wildcard $(PEERS)/npm/.done),)
 export REMIT_NPM_DIR ?= $(CURDIR)/$(PEERS)/npm
 endif
 ifneq ($(wildcard $(PEERS)/mcp130/.done),)
 export REMIT_MCP130 ?= $(CURDIR)/$(PEERS)/mcp130/bin/python
+endif
+ifneq ($(wildcard $(PEERS)/inspector/.done),)
+export REMIT_INSPECTOR ?= $(CURDIR)/$(PEERS)/inspector
+endif
+ifneq ($(wildcard $(PEERS)/frameworks/.done),)
+export REMIT_FRAMEWORKS ?= $(CURDIR)/$(PEERS)/frameworks/bin/python
 endif
 
 .DEFAULT_GOAL := help
@@ -82,7 +85,7 @@ real: .venv/.dev peers  ## long: tool servers and clients other people publish (
 conformance: .venv/.dev peers  ## the official MCP suite, against a tool server and through the gateway (needs Node)
 	@$(BIN)/python -m tools.conformance
 
-peers: $(PEERS)/npm/.done $(PEERS)/mcp130/.done $(SUITE)/.done $(PEERS)/mcp-sdk/.done  ## install what `make real` talks to
+peers: $(foreach peer,npm mcp130 inspector frameworks conformance mcp-sdk,$(PEERS)/$(peer)/.done)  ## install what `make real` talks to
 
 lock: .venv/.uv  ## pin anew what pyproject.toml asks for (UPGRADE=1: to the newest)
 	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
@@ -108,15 +111,18 @@ clean:  ## remove everything that was installed or generated
 	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(PEERS)/npm/.done: Makefile
-	@command -v npm >/dev/null || { echo "the real tool servers need Node and npm" >&2; exit 1; }
-	@mkdir -p $(PEERS)/npm
-	@npm install --silent --no-save --no-package-lock --prefix $(PEERS)/npm $(NPM_SERVERS)
+$(PEERS)/npm/.done $(PEERS)/inspector/.done: $(PEERS)/%/.done: requirements/%/package-lock.json
+	@command -v npm >/dev/null || { echo "the real tool servers and the Inspector need Node and npm" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@cp $(<D)/package.json $< $(@D)
+	@npm ci --loglevel=error --no-fund --no-audit --ignore-scripts --prefix $(@D) >/dev/null
 	@touch $@
 
-$(PEERS)/mcp130/.done: .venv/.uv requirements/legacy.txt
-	@test -x $(PEERS)/mcp130/bin/python || $(BIN)/python -m venv --without-pip $(PEERS)/mcp130
-	@$(BIN)/uv pip install --quiet --python $(PEERS)/mcp130/bin/python --require-hashes -r requirements/legacy.txt
+$(PEERS)/mcp130/.done: requirements/legacy.txt
+$(PEERS)/frameworks/.done: requirements/frameworks.txt
+$(PEERS)/mcp130/.done $(PEERS)/frameworks/.done: .venv/.uv
+	@test -x $(@D)/bin/python || $(BIN)/python -m venv --without-pip $(@D)
+	@$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $(filter %.txt,$^)
 	@touch $@
 
 $(SUITE)/.done: Makefile

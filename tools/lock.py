@@ -1,8 +1,8 @@
-"""Pin what pyproject.toml asks for into requirements/*.txt: `make lock`.
+"""Pin what pyproject.toml asks for into requirements/*.txt, and requirements/*/package.json beside it: `make lock`.
 
 Each lock holds for every platform and Python from 3.11 on, names every package by version and hash, and names no
 registry: where packages come from is the installing machine's business. `dev` is pinned on top of `demo`, so that the
-tests run what the demo runs; `legacy` and `sdist` are for environments of their own and pinned by themselves.
+tests run what the demo runs; the others are for environments of their own and pinned by themselves.
 """
 
 import subprocess
@@ -22,6 +22,7 @@ OPTIONS = (
     "--no-progress",
     "--quiet",
 )
+NPM_OPTIONS = ("--package-lock-only", "--omit-lockfile-registry-resolved", "--ignore-scripts", "--silent")
 HEADER = "# Pinned by `make lock`; do not edit.\n"
 
 
@@ -36,12 +37,26 @@ def pin(name: str, *sources: str, options: tuple[str, ...] = ()) -> None:
     lock.write_text(HEADER + pins.removeprefix(HEADER))
 
 
+def pin_npm(package: Path, *, upgrade: bool) -> None:
+    """Write the package-lock.json beside a package.json."""
+    lock = package.with_name("package-lock.json")
+    if upgrade:
+        lock.unlink(missing_ok=True)
+    subprocess.run(["npm", "install", *NPM_OPTIONS], cwd=package.parent, check=True)
+    if '"resolved"' in lock.read_text():
+        sys.exit(f"{package.parent.name}/{lock.name} names a place")
+
+
 def main() -> None:
-    options = ("--upgrade",) if "--upgrade" in sys.argv[1:] else ()
+    upgrade = "--upgrade" in sys.argv[1:]
+    options = ("--upgrade",) if upgrade else ()
     pin("uv", "--group", "installer", options=options)
     pin("demo", "pyproject.toml", "--extra", "demo", "--group", "build", options=options)
     pin("dev", "--group", "dev", "--constraint", "requirements/demo.txt", options=options)
     pin("legacy", "--group", "legacy", options=options)
+    pin("frameworks", "--group", "frameworks", options=options)
+    for package in LOCKS.glob("*/package.json"):
+        pin_npm(package, upgrade=upgrade)
     pin("sdist", "--group", "sdist", options=options)
 
 
