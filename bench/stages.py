@@ -216,7 +216,7 @@ class _Walk:
         """So many intents, sequenced; their seqs and the loop's CPU for each."""
         write = plan(self.booking)
         began = time.thread_time_ns()
-        seqs = [self.world.store.enqueue(write).seqs[0] for _ in range(number)]
+        seqs = [(await self.world.store.enqueue(write)).seqs[0] for _ in range(number)]
         return seqs, (time.thread_time_ns() - began) / number / 1000
 
     async def concluded(self, intents: list[int]) -> float:

@@ -214,7 +214,7 @@ def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
     contracts = Contracts(live, now_ms)
     upstreams = Sessions(_known(live), contracts.observe, logs=home.state / "logs")
     tasks = Tasks(live, upstreams, now=now_ms, new_id=random.new_id)
-    keeper = Keeper(live, upstreams, url=url, text=text)
+    keeper = Keeper(live, upstreams, sequence=store.sequence, url=url, text=text)
     fetcher = Fetcher(home.root)
     authenticator = TokenAuthenticator(
         Standing(view=live.view, epoch=store.epoch, now_ms=now_ms),

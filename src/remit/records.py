@@ -30,7 +30,7 @@ async def deny(case: Case, no: Denied, *, world: World) -> Refusal:
         errors=case.decision.errors if case.has("decision") else (),
     )
     try:
-        receipt = world.denials.record(_draft(body, case))
+        receipt = await world.denials.record(_draft(body, case))
     except (RemitError, Denied):
         return refused(Denied(Reason.COMMIT_STORE), "")
     return refused(no, receipt)
@@ -51,7 +51,7 @@ async def conclude(
     write = Write(drafts=(draft,), reserves=returned(booking) if body.outcome == "not_sent" else ())
     try:
         if case.classified.tier == "read":
-            world.store.enqueue(write)
+            await world.store.enqueue(write)
         else:
             await world.store.write(write)
     except (RemitError, Denied):

@@ -54,7 +54,7 @@ class Admission(Protocol):
 class Denials(Protocol):
     """Puts denials on record."""
 
-    def record(self, draft: Draft) -> str:
+    async def record(self, draft: Draft) -> str:
         """Sequence one denial (a draft whose body is a `Denial`) and return its receipt's name.
 
         Identical ones within `DENIAL_WINDOW_MS` of the first are counted, and recorded together when the window ends.

@@ -68,7 +68,7 @@ async def agent(store: Sequencer, upstream: Upstream, task: str) -> None:
         outcome = Outcome(call=asked.call, intent=written.seqs[0], outcome="completed")
         ended = Write(drafts=(Draft(body=outcome, task=task, values={"result": arguments[:50]}),))
         if n % 2:
-            store.enqueue(ended)
+            await store.enqueue(ended)
         else:
             await store.write(ended)
             upstream.note("answered", asked.name)

@@ -76,7 +76,7 @@ class Scene:
         store = await self.opened()
         for seq, intent, task in store.open_intents():
             body = Outcome(call=intent.asked.call, intent=seq, outcome="unknown")
-            store.enqueue(Write(drafts=(Draft(body=body, task=task),)))
+            await store.enqueue(Write(drafts=(Draft(body=body, task=task),)))
         await store.close()
         return await self.check()
 

@@ -166,7 +166,7 @@ async def test_what_the_door_refuses_costs_its_sender_what_a_call_does() -> None
     door = Governed(world.ports, dict)
 
     for number in range(50):
-        door.refused(Reason.CALL_METHOD, f"`method-{number}`", who=sender)
+        await door.refused(Reason.CALL_METHOD, f"`method-{number}`", who=sender)
 
     assert len(await world.bodies(Denial)) == 3
     await world.holds()

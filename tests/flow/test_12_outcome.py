@@ -30,7 +30,7 @@ async def test_what_is_not_on_record_is_not_released(name: str) -> None:
 
     async def breaks(outgoing):  # type: ignore[no-untyped-def]
         world.ports.store.write = broken_too  # type: ignore[method-assign,assignment]
-        world.ports.store.enqueue = broken  # type: ignore[method-assign,assignment]
+        world.ports.store.enqueue = broken_too  # type: ignore[method-assign,assignment]
         return await done(outgoing)
 
     world.server.answers = breaks

@@ -139,7 +139,7 @@ class SimulatedBackend:
     def jwks(self) -> Mapping[str, Any]:
         return {"keys": []}
 
-    def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
+    async def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
         self.counted[reason] += 1
         self.senders.append(None if who is None else who.name)
 

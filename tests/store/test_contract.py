@@ -85,7 +85,7 @@ async def test_a_refused_write_leaves_nothing(world: World, refused: Write, erro
         with pytest.raises(error):
             await store.write(refused)
         with pytest.raises(error):
-            store.enqueue(refused)
+            await store.enqueue(refused)
         assert await store.checkpoint() == before
         assert store.counters("") == {"task/t1/calls": 1}
         assert (await store.write(Write(drafts=(noise(),)))).seqs == (1,)
@@ -121,8 +121,8 @@ async def test_a_revocation_acknowledged_stops_every_decision_made_before_it(wor
 
 async def test_a_write_that_returned_survives_and_so_does_everything_enqueued_before_it(world: World) -> None:
     async with world.opened() as store:
-        store.enqueue(Write(drafts=(noise(),), reserves=(Reserve(counter="n"),)))
-        store.enqueue(Write(puts=(Put(kind="task", key="gone", value=b"1"),)))
+        await store.enqueue(Write(drafts=(noise(),), reserves=(Reserve(counter="n"),)))
+        await store.enqueue(Write(puts=(Put(kind="task", key="gone", value=b"1"),)))
         await store.write(Write(puts=(Put(kind="task", key="kept", value=b"2"),), raise_epoch=True))
         await store.write(call("c1") if store.epoch() == 0 else msgspec.structs.replace(call("c1"), expect_epoch=1))
         await store.write(Write(puts=(Put(kind="task", key="gone", value=None),), blobs={digest(b"b"): b"b"}))
@@ -142,10 +142,10 @@ async def test_a_write_that_returned_survives_and_so_does_everything_enqueued_be
 
 async def test_what_is_enqueued_becomes_durable_by_itself_and_at_close(world: World) -> None:
     store = await world.open()
-    assert store.enqueue(Write(drafts=(noise(), noise()))).seqs == (0, 1)
+    assert (await store.enqueue(Write(drafts=(noise(), noise())))).seqs == (0, 1)
     while await store.leaf(1) is None:  # noqa: ASYNC110  the store tells nobody of what is only enqueued
         await asyncio.sleep(0.001)
-    store.enqueue(Write(drafts=(noise(),)))
+    await store.enqueue(Write(drafts=(noise(),)))
     await store.close()
     await store.close()
     async with world.opened() as again:
@@ -180,7 +180,7 @@ async def test_open_intents_are_those_without_an_outcome_also_after_a_restart(wo
         for n in range(4):
             await store.write(call(f"c{n}", task=f"t{n}"))
         await store.write(Write(drafts=(outcome("c2", "t2", 2),)))
-        store.enqueue(Write(drafts=(outcome("c0", "t0", 0),)))
+        await store.enqueue(Write(drafts=(outcome("c0", "t0", 0),)))
         await store.write(Write(drafts=(intent("c9", "t9"), outcome("c9", "t9", 5 + 1))))
     async with world.opened() as store:
         found = store.open_intents()
@@ -233,7 +233,7 @@ async def test_below_the_disk_reserve_nothing_passes_until_there_is_room(world: 
                 await store.write(call("c3"))
             assert refused.value.reason is Reason.COMMIT_DISK
         with pytest.raises(Denied):
-            store.enqueue(Write(drafts=(noise(),)))
+            await store.enqueue(Write(drafts=(noise(),)))
         assert len(world.alarms) == 1
         assert world.alarms[0][0] == "disk"
         await store.write(Write(puts=(Put(kind="revoked", key="agent/a", value=b"{}"),)))
@@ -287,7 +287,7 @@ async def test_when_a_group_fails_the_store_is_failed_and_opening_it_reads_what_
         with pytest.raises(StoreFault, match="failed"):
             attempt()
     with pytest.raises(StoreFault):
-        store.enqueue(Write())
+        await store.enqueue(Write())
     for asking in (store.write(Write()), store.row("task", "x"), store.leaf(0), store.checkpoint()):
         with pytest.raises(StoreFault, match="failed"):
             await asking
@@ -304,7 +304,7 @@ async def test_when_a_group_fails_the_store_is_failed_and_opening_it_reads_what_
 async def test_a_fault_nobody_waited_for_is_told_at_close(world: World) -> None:
     store = await world.open()
     world.strike_at = "begin"
-    store.enqueue(Write(drafts=(noise(),)))
+    await store.enqueue(Write(drafts=(noise(),)))
     with pytest.raises(StoreFault):
         await store.close()
     world.strike_at = ""

@@ -171,7 +171,7 @@ async def test_it_runs_until_it_is_stopped_and_outlives_a_failed_store(world: Wo
             await until((tmp_path / "out").exists)
             await until(lambda size=size: len(read_published((tmp_path / "out").read_bytes())) == size)
         world.strike_at = "begin"
-        store.enqueue(Write(drafts=(noise(),)))
+        await store.enqueue(Write(drafts=(noise(),)))
         await until(lambda: bool(world.alarms))
         assert not running.done()
         running.cancel()

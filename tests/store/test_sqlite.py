@@ -222,7 +222,7 @@ async def test_a_file_that_breaks_under_the_reader_is_a_store_fault(world: World
 def test_a_loop_that_is_gone_does_not_stop_what_was_sequenced(world: World) -> None:
     async def begin() -> None:
         store = await world.open()
-        store.enqueue(Write(drafts=(noise(),)))
+        await store.enqueue(Write(drafts=(noise(),)))
         stores.append(store)
 
     stores: list = []

@@ -53,8 +53,8 @@ class Store(Protocol):
         """Durable when it returns. Raises `Denied`, `Restart`, `Conflict` or `StoreFault`."""
         ...
 
-    def enqueue(self, write: Write) -> Written:
-        """Sequenced when it returns. Raises like `write`."""
+    async def enqueue(self, write: Write) -> Written:
+        """Sequenced when it returns. Raises like `write`. Where the sequencer is in this process it does not suspend."""
         ...
 
     async def blob(self, digest: str) -> bytes | None:

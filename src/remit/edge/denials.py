@@ -44,7 +44,7 @@ class Recorder:
         self._noise: dict[str, int] = {}
         self._noise_since = 0
 
-    def record(self, draft: Draft) -> str:
+    async def record(self, draft: Draft) -> str:
         now, kind = self._now(), _kind(draft)
         known = self._kinds.get(kind)
         if known is not None and now - known.first < DENIAL_WINDOW_MS:
@@ -52,8 +52,8 @@ class Recorder:
             known.last = now
             return known.name
         if known is not None or len(self._kinds) >= _KINDS_MAX:
-            self._write_out(everything=known is None)
-        written = self._store.enqueue(Write(drafts=(draft,)))
+            await self._write_out(everything=known is None)
+        written = await self._store.enqueue(Write(drafts=(draft,)))
         name = str(written.seqs[0])
         self._kinds[kind] = _Repeats(draft, name, now)
         return name
@@ -65,13 +65,13 @@ class Recorder:
 
     async def flush(self) -> None:
         """Write out what is due."""
-        self._write_out(everything=False)
+        await self._write_out(everything=False)
 
     async def close(self) -> None:
         """Write out everything."""
-        self._write_out(everything=True)
+        await self._write_out(everything=True)
 
-    def _write_out(self, *, everything: bool) -> None:
+    async def _write_out(self, *, everything: bool) -> None:
         now = self._now()
         due = [kind for kind, seen in self._kinds.items() if everything or now - seen.first >= DENIAL_WINDOW_MS]
         drafts = [_counted(self._kinds.pop(kind)) for kind in due]
@@ -80,7 +80,7 @@ class Recorder:
             self._noise.clear()
         found = tuple(draft for draft in drafts if draft is not None)
         if found:
-            self._store.enqueue(Write(drafts=found))
+            await self._store.enqueue(Write(drafts=found))
 
 
 def _kind(draft: Draft) -> tuple[str, ...]:

@@ -3,13 +3,14 @@ it stands.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
 
 from remit import __version__
 from remit.commit.facts import Store
-from remit.commit.model import Write
+from remit.commit.model import Write, Written
 from remit.commit.state import OpenIntent
 from remit.edge.acts.live import Live
 from remit.edge.acts.who import Who, may
@@ -58,11 +59,16 @@ async def recover(store: Store, open_intents: tuple[OpenIntent, ...]) -> int:
 
 
 class Keeper:
-    """Looks after one running gateway. `url` is what agents are told, `text` the catalogue file's."""
+    """Looks after one running gateway. `sequence` is the store's for who cannot wait, `url` what agents are told, `text`
+    the catalogue file's.
+    """
 
-    def __init__(self, live: Live, upstreams: Upstreams, *, url: str, text: str) -> None:
+    def __init__(
+        self, live: Live, upstreams: Upstreams, *, sequence: Callable[[Write], Written], url: str, text: str
+    ) -> None:
         self._live = live
         self._upstreams = upstreams
+        self._sequence = sequence
         self._url = url
         self._text = text
         self._alarms: dict[str, str] = {}
@@ -80,7 +86,7 @@ class Keeper:
         """Put something an operator has to see on record, once as long as it stays the same."""
         if self._alarms.get(name) != detail:
             self._alarms[name] = detail
-            self._live.store.enqueue(Write(drafts=(Draft(body=Alarm(alarm=name, detail=detail)),)))
+            self._sequence(Write(drafts=(Draft(body=Alarm(alarm=name, detail=detail)),)))
 
     def calm(self, name: str) -> None:
         """The cause of an alarm is gone."""

@@ -81,7 +81,7 @@ class Live:
 
         It is taken over in the same breath as it is sequenced: no call reads the epoch after it and the view before it.
         """
-        written = self.store.enqueue(write)
+        written = await self.store.enqueue(write)
         self.refresh()
         await self.store.write(Write())
         return written

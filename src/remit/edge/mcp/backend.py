@@ -47,7 +47,7 @@ class Backend(Protocol):
         """The public keys of the local trust domain, RFC 7517."""
         ...
 
-    def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
+    async def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
         """A request was refused before it became a call: on record if it is proven who sent it, else counted."""
         ...
 

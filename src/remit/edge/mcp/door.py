@@ -55,7 +55,7 @@ class _Door:
         except Gone:
             return
         except Fault as fault:
-            response = self._refused(fault)
+            response = await self._refused(fault)
         await respond(send, response)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
@@ -115,7 +115,7 @@ class _Door:
             with _NothingUnforeseen(200), _sent_by(request.principal):
                 return await (self._modern(request) if request.modern else self._legacy(request))
         except Fault as fault:
-            return self._refused(fault, request.message)
+            return await self._refused(fault, request.message)
 
     async def _modern(self, request: Request) -> Response:
         if request.message.id is not None:
@@ -137,7 +137,7 @@ class _Door:
         if request.headers.get(_VERSION, session.revision) != session.revision:
             raise Fault(400, Code.INVALID_REQUEST, message=f"this session speaks `{session.revision}`")
         if message.id is None:
-            return self._notified(request, session)
+            return await self._notified(request, session)
         try:
             return await self._methods.answer(msgspec.structs.replace(request, session=session))
         except Fault as fault:
@@ -145,7 +145,7 @@ class _Door:
             fault.status = 200
             raise
 
-    def _notified(self, request: Request, session: Session) -> Response:
+    async def _notified(self, request: Request, session: Session) -> Response:
         """A notification is never answered, so one that is not served is counted and dropped."""
         message = request.message
         if message.method == "notifications/cancelled":
@@ -153,11 +153,11 @@ class _Door:
             if isinstance(call, str | int):
                 session.cancel(call)
         elif message.method != "notifications/initialized":
-            self._backend.refused(Reason.CALL_METHOD, f"`{message.method[:80]}`", who=request.principal)
+            await self._backend.refused(Reason.CALL_METHOD, f"`{message.method[:80]}`", who=request.principal)
         return Response(status=202)
 
-    def _refused(self, fault: Fault, message: Message | None = None) -> Response:
-        self._backend.refused(fault.reason, fault.message, who=fault.who)
+    async def _refused(self, fault: Fault, message: Message | None = None) -> Response:
+        await self._backend.refused(fault.reason, fault.message, who=fault.who)
         return fault.response(message.id if message else None)
 
 

@@ -51,7 +51,7 @@ class Governed:
     def jwks(self) -> Mapping[str, Any]:
         return self._jwks()
 
-    def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
+    async def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
         if who is None or not self._admitted(who):
             self._world.denials.noise(reason)
             return
@@ -64,7 +64,7 @@ class Governed:
             key=who.key,
         )
         with suppress(RemitError, Denied):  # it is a no already, on record or not
-            self._world.denials.record(Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail=detail)))
+            await self._world.denials.record(Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail=detail)))
 
     def _admitted(self, who: Principal) -> bool:
         """Whether the agent may ask more now: what it sends malformed costs what calls cost."""

@@ -103,8 +103,12 @@ class Sequencer(Ledger):
         self._sequence(write, done)
         return await done
 
-    def enqueue(self, write: Write) -> Written:
-        """Sequenced when it returns, durable with the next group commit."""
+    async def enqueue(self, write: Write) -> Written:
+        """Sequenced when it returns, durable with the next group commit. It never suspends."""
+        return self.sequence(write)
+
+    def sequence(self, write: Write) -> Written:
+        """As `enqueue`, for who cannot wait."""
         return self._sequence(write, None).written()
 
     async def close(self) -> None:
