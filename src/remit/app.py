@@ -25,6 +25,7 @@ from remit.edge.acts.inventory import Inventory
 from remit.edge.acts.ledger import Records
 from remit.edge.acts.live import Live
 from remit.edge.acts.policies import PolicySets
+from remit.edge.acts.standing import StandingTokens
 from remit.edge.acts.tasks import Tasks
 from remit.edge.acts.watch import WatchedPolicies
 from remit.edge.api.door import Doorkeeper, people_door, person
@@ -240,6 +241,7 @@ def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
         tasks=tasks,
         contracts=contracts,
         inventory=Inventory(live, upstreams, now=now_ms, reserved=frozenset({token_key.public.kid})),
+        standing=StandingTokens(live, domain.standing_token, url=url, now=now_ms, new_id=random.new_id),
         policies=PolicySets(live),
         records=Records(store),
         authenticator=authenticator,

@@ -46,6 +46,11 @@ JWKS_STALE_MAX_S = 3600
 EXTERNAL_TOKEN_LIFETIME_MAX_S = 24 * 3600
 TOKENS_REMEMBERED_MAX = 10_000
 
+# Standing tokens, for clients that can hold nothing but a static header: how long one may live, and from what age on
+# `doctor` asks whether it is still needed.
+STANDING_TOKEN_DAYS_MAX = 90
+STANDING_TOKEN_OLD_DAYS = 30
+
 # Time never runs back: a clock further than this behind the durable high-water mark denies everything.
 CLOCK_REGRESSION_MS = 5_000
 

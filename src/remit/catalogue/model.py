@@ -273,3 +273,16 @@ class AgentKey(Struct, frozen=True, kw_only=True):
 
     agent: str
     jwk: Mapping[str, Any]
+
+
+class StandingToken(Struct, frozen=True, kw_only=True):
+    """A token that stands for weeks, as it was issued: for which agent, at which endpoint's URL, by whom and why. The
+    token itself is nowhere. `at` and `expires` are epoch ms.
+    """
+
+    agent: str
+    audience: str
+    at: int
+    expires: int
+    actor: str
+    reason: str

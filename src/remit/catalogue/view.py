@@ -5,23 +5,37 @@ contract without a pin, a revoked name, a key of an agent the file does not decl
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from remit.call import Call
 from remit.catalogue.classify import row_of
 from remit.catalogue.contracts import read
-from remit.catalogue.model import CALLS, Agent, AgentKey, Connector, Contract, Declared, ExternalIdentity, Service, Tool
+from remit.catalogue.model import (
+    CALLS,
+    Agent,
+    AgentKey,
+    Connector,
+    Contract,
+    Declared,
+    ExternalIdentity,
+    Service,
+    StandingToken,
+    Tool,
+)
 from remit.catalogue.resources import covers
 from remit.errors import StoreFault
 from remit.reasons import Denied, Reason
 
+_NO_ROWS: Final[Mapping[str, bytes]] = MappingProxyType({})
+
 
 class View(Struct, frozen=True, kw_only=True):
     """An immutable snapshot. `digest` is that of the file's text; `servers` are the pinned `server` contracts by
-    connector. Made by `View.of`.
+    connector, `standing` every standing token by its `jti`, revoked and expired ones too. Made by `View.of`.
     """
 
     declared: Declared
@@ -31,6 +45,7 @@ class View(Struct, frozen=True, kw_only=True):
     callables: Mapping[str, Tool]
     templates: Mapping[str, Sequence[Tool]]
     servers: Mapping[str, Contract]
+    standing: Mapping[str, StandingToken] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -42,8 +57,11 @@ class View(Struct, frozen=True, kw_only=True):
         seen: Mapping[str, bytes],
         keys: Mapping[str, bytes],
         revoked: Mapping[str, bytes],
+        standing: Mapping[str, bytes] = _NO_ROWS,
     ) -> "View":
-        """The view of a file and the rows `pin`, `seen`, `agent_key` and `revoked`; `StoreFault` if one is none."""
+        """The view of a file and the rows `pin`, `seen`, `agent_key`, `revoked` and `standing`; `StoreFault` if one is
+        none.
+        """
         pinned, now = _contracts(declared, pins), _contracts(declared, seen)
         callables = dict(_callables(declared, pins=pinned, seen=now))
         templates: dict[str, list[Tool]] = {}
@@ -58,6 +76,7 @@ class View(Struct, frozen=True, kw_only=True):
             callables=callables,
             templates=templates,
             servers={pin.connector: pin for pin in pinned.values() if pin.kind == "server"},
+            standing=_standing(declared, standing),
         )
 
     def agent(self, name: str) -> Agent:
@@ -126,8 +145,17 @@ class View(Struct, frozen=True, kw_only=True):
             return None
         return found
 
+    def standing_token(self, jti: str | None) -> StandingToken:
+        """The standing token of that id, issued and not revoked; else `Denied(identity.*)`."""
+        found = self.standing.get(jti or "")
+        if found is None:
+            raise Denied(Reason.IDENTITY_INVALID)
+        if self.is_revoked("token", jti or ""):
+            raise Denied(Reason.IDENTITY_REVOKED, "the token is revoked")
+        return found
+
     def is_revoked(self, what: str, name: str) -> bool:
-        """Whether `what` (`agent`, `connector`, `service` or `key`) of that name was revoked."""
+        """Whether `what` (`agent`, `connector`, `service`, `key` or `token`) of that name was revoked."""
         return f"{what}/{name}" in self.revoked
 
     def _owned(self, owner: str, name: str) -> None:
@@ -147,6 +175,7 @@ class _KeyRow(Struct):
 
 
 _KEYS: Final = msgspec.json.Decoder(_KeyRow)
+_STANDING: Final = msgspec.json.Decoder(StandingToken)
 
 
 def _contracts(declared: Declared, rows: Mapping[str, bytes]) -> dict[str, Contract]:
@@ -178,6 +207,19 @@ def _keys(declared: Declared, rows: Mapping[str, bytes]) -> dict[str, AgentKey]:
         # An agent mapped from an external issuer is not of the local trust domain: a key of its own signs nothing.
         if agent is not None and agent.identity is None:
             found[kid] = AgentKey(agent=key.agent, jwk=key.jwk)
+    return found
+
+
+def _standing(declared: Declared, rows: Mapping[str, bytes]) -> dict[str, StandingToken]:
+    found: dict[str, StandingToken] = {}
+    for jti, row in rows.items():
+        try:
+            token = _STANDING.decode(row)
+        except msgspec.DecodeError as e:
+            raise StoreFault(f"the stored standing token `{jti}` cannot be read") from e
+        agent = declared.agents.get(token.agent)
+        if agent is not None and agent.identity is None:
+            found[jti] = token
     return found
 
 

@@ -8,13 +8,22 @@ from remit.reasons import Denied, Reason
 
 
 def admitted(principal: Principal, view: View) -> Agent:
-    """The agent's row, or `Denied`: no agent, not catalogued, ownerless, revoked, or its key revoked."""
+    """The agent's row, or `Denied`: no agent, not catalogued, ownerless, revoked, its key or standing token revoked."""
     if principal.kind != "agent":
         raise Denied(Reason.IDENTITY_DOOR, "agents only")
     agent = view.agent(principal.name)
     if view.is_revoked("key", principal.key):
         raise Denied(Reason.IDENTITY_REVOKED, "the key is revoked")
+    if principal.standing:
+        _stands(principal, view)
     return agent
+
+
+def _stands(principal: Principal, view: View) -> None:
+    """A standing token says no more than its row: issued to this agent, until then, and not revoked."""
+    row = view.standing_token(principal.jti)
+    if row.agent != principal.name or row.expires != principal.expires * 1000:
+        raise Denied(Reason.IDENTITY_INVALID)
 
 
 def agent_of(claims: Claims, issuer: Issuer, *, view: View) -> Principal:
@@ -54,4 +63,5 @@ def _principal(kind: Kind, name: str, *, claims: Claims, issuer: Issuer) -> Prin
         key=claims.key,
         jti=claims.jti,
         task=claims.task,
+        standing=issuer.standing,
     )

@@ -2,18 +2,20 @@
 
 A token finds its issuer by its exact `iss`, or, as JWT-SVIDs need none, by the trust domain of its subject. One
 identity provider may serve people and workloads under one `iss`: then it has two rows, and the door decides.
+
+The local trust domain issues two sorts of token, told apart by `typ`: those of minutes, and standing ones.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from remit.catalogue.model import Declared, IssuerRow
 from remit.identity.jwk import modern
-from remit.identity.model import Issuer, Peeked
+from remit.identity.model import STANDING_TYP, Issuer, Peeked
 from remit.identity.spiffe import spiffe_id, trust_domain_id
-from remit.limits import TOKEN_LIFETIME_MAX_S
+from remit.limits import STANDING_TOKEN_DAYS_MAX, TOKEN_LIFETIME_MAX_S
 from remit.reasons import Denied, Reason
 
 LOCAL: Final = "local"
@@ -21,10 +23,13 @@ _LOCAL_ALGORITHMS: Final = frozenset({"ES256", "Ed25519"})
 
 
 class Issuers(Struct, frozen=True, kw_only=True):
-    """By exact `iss`: those for workloads (the local trust domain among them), and those for people."""
+    """By exact `iss`: those for workloads (the local trust domain among them), and those for people. `standing` is the
+    local trust domain for tokens that say by `typ` that they are standing ones.
+    """
 
     workloads: Mapping[str, Issuer]
     people: Mapping[str, Issuer]
+    standing: Issuer
 
     def of_workload(self, peeked: Peeked) -> Issuer:
         """Whose token this claims to be. Raises `Denied`: `identity.door` for a person's, `identity.invalid`."""
@@ -32,7 +37,7 @@ class Issuers(Struct, frozen=True, kw_only=True):
         issuer = self.workloads.get(named) or self._by_trust_domain(peeked.subject)
         if issuer is None:
             raise Denied(Reason.IDENTITY_DOOR if named in self.people else Reason.IDENTITY_INVALID)
-        return issuer
+        return self.standing if issuer.kind == LOCAL and peeked.typ == STANDING_TYP else issuer
 
     def of_person(self, peeked: Peeked) -> Issuer:
         """The issuer of a person's ID token. Raises `Denied`: `identity.door` for a workload's, `identity.invalid`."""
@@ -56,6 +61,7 @@ def issuers_of(declared: Declared) -> Issuers:
         workloads={row.issuer: _external(name, row) for name, row in rows if not row.for_people}
         | {local.issuer: local},
         people={row.issuer: _external(name, row) for name, row in rows if row.for_people},
+        standing=structs.replace(local, standing=True, lifetime_max_s=STANDING_TOKEN_DAYS_MAX * 24 * 3600),
     )
 
 

@@ -1,11 +1,14 @@
 """Who asks: what a verified credential says, and who may issue one."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 Kind = Literal["agent", "human", "service"]
+
+# The `typ` of a standing token (RFC 8725 section 3.11), so that no other token can pass for one or one for another.
+STANDING_TYP: Final = "remit-standing+jwt"
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -13,7 +16,7 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     `issuer` is the issuer's name in the catalogue, `local` for the local trust domain. `task` is the `task` claim of a
     token Remit issued, None elsewhere. `expires` is in epoch seconds. `key` is the thumbprint (RFC 7638) of the key
-    that signed.
+    that signed. `standing` marks a standing token, which is only as good as the catalogue's row of its `jti`.
     """
 
     kind: Kind
@@ -25,6 +28,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     key: str
     jti: str | None = None
     task: str | None = None
+    standing: bool = False
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -43,7 +47,7 @@ class Issuer(Struct, frozen=True, kw_only=True):
     """What is accepted from one issuer. `audiences` None means: the endpoint's own URL (tokens Remit issues).
 
     `issuer` is the exact `iss`; for `spiffe` and `local` it is the trust domain, `spiffe://…`. `for_people` issuers
-    verify ID tokens of people and nothing else.
+    verify ID tokens of people and nothing else. `standing` is the local trust domain as it issues standing tokens.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Issuer(Struct, frozen=True, kw_only=True):
     lifetime_max_s: int
     audiences: frozenset[str] | None = None
     for_people: bool = False
+    standing: bool = False
 
 
 class Peeked(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from joserfc.util import urlsafe_b64decode
 
 from remit.canonical import parse
 from remit.identity.jwk import ALGORITHMS, modern, native, serves, thumbprint
-from remit.identity.model import Claims, Issuer, Key, Peeked
+from remit.identity.model import STANDING_TYP, Claims, Issuer, Key, Peeked
 from remit.identity.spiffe import spiffe_id, trust_domain_id
 from remit.limits import CLOCK_SKEW_S, INTEGER_MAX, NAME_CHARS_MAX, TOKEN_BYTES_MAX, URI_CHARS_MAX
 from remit.reasons import Denied, Reason
@@ -29,6 +29,7 @@ _BRINGS_ITS_OWN: Final = frozenset({"crit", "jwk", "jku", "x5c", "x5u", "b64"})
 # RFC 8725 section 3.11: a token made for another use is not one. Absent reads as "".
 _TYPES: Final[Mapping[str, frozenset[str]]] = {
     "local": frozenset({"jwt"}),
+    "standing": frozenset({STANDING_TYP}),
     "oidc": frozenset({"", "jwt", "at+jwt"}),
     "people": frozenset({"", "jwt"}),
     "spiffe": frozenset({"", "jwt", "jose"}),  # JWT-SVID section 2.3
@@ -86,15 +87,21 @@ def _signed(peeked: Peeked, key: Key, *, issuer: Issuer) -> None:
     if (
         (issuer.kind != "spiffe" and peeked.issuer != issuer.issuer)  # JWT-SVID gives `iss` no meaning
         or peeked.kid != key.kid
-        or peeked.typ not in _TYPES["people" if issuer.for_people else issuer.kind]
+        or peeked.typ not in _TYPES[_use(issuer)]
         or peeked.algorithm not in issuer.algorithms & serves(key)
         or not JWSRegistry.algorithms[peeked.algorithm].verify(peeked.signed, peeked.signature, native(key))
     ):
         raise _invalid()
 
 
+def _use(issuer: Issuer) -> str:
+    """What its tokens are made for."""
+    return "people" if issuer.for_people else "standing" if issuer.standing else issuer.kind
+
+
 def _speaks_for(peeked: Peeked, key: Key, *, issuer: Issuer) -> None:
-    if key.only_subject is not None and key.only_subject != peeked.subject:
+    """An agent's own key signs for that agent alone, and tokens of minutes only."""
+    if key.only_subject is not None and (issuer.standing or key.only_subject != peeked.subject):
         raise _invalid()
     if issuer.kind != "oidc" and trust_domain_id(spiffe_id(peeked.subject).trust_domain) != issuer.issuer:
         raise _invalid()
@@ -127,8 +134,10 @@ def _addressed(named: Any, issuer: Issuer, *, endpoint: str) -> None:
 
 
 def _task(claims: Mapping[str, Any], key: Key, *, issuer: Issuer) -> str | None:
-    """The task a local token names. The gateway's own key, which could speak for any agent, has to name one."""
-    if issuer.kind != "local" or ("task" not in claims and key.only_subject is not None):
+    """The task a local token names. The gateway's own key, which could speak for any agent, has to name one; not in a
+    standing token, whose row in the catalogue names the agent.
+    """
+    if issuer.kind != "local" or ("task" not in claims and (issuer.standing or key.only_subject is not None)):
         return None
     return _text(claims, "task")
 

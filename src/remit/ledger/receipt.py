@@ -137,12 +137,18 @@ class ContractEvent(Body, frozen=True, kw_only=True, tag="contract"):
 
 
 class InventoryEvent(Body, frozen=True, kw_only=True, tag="inventory"):
-    """An agent was enrolled, or an agent, connector, service or key revoked."""
+    """An agent was enrolled, a standing token issued, or an agent, connector, service, key or token revoked.
 
-    event: Literal["enrolled", "revoked", "restored"]
-    what: Literal["agent", "connector", "service", "key"]
+    Of a token, `name` is its `jti`, `agent` who it speaks for, `audience` the endpoint's URL, `expires` epoch ms.
+    """
+
+    event: Literal["enrolled", "issued", "revoked", "restored"]
+    what: Literal["agent", "connector", "service", "key", "token"]
     name: str
     key: str = ""
+    agent: str = ""
+    audience: str = ""
+    expires: int = 0
     reason: str = ""
     actor: Actor
 

@@ -13,6 +13,7 @@ from remit.commit.facts import Store
 from remit.commit.model import Write, Written
 from remit.commit.state import OpenIntent
 from remit.edge.acts.live import Live
+from remit.edge.acts.standing import StandingListed
 from remit.edge.acts.who import Who, may
 from remit.errors import RemitError
 from remit.forward.facts import Upstreams
@@ -32,7 +33,9 @@ class ConnectorStatus(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """How the gateway stands. `boundary` is what separates agents from it, as declared."""
+    """How the gateway stands. `boundary` is what separates agents from it, as declared; `standing` are the tokens that
+    stand for days, the oldest first.
+    """
 
     version: str
     url: str
@@ -43,6 +46,7 @@ class Status(Struct, frozen=True, kw_only=True):
     connectors: tuple[ConnectorStatus, ...]
     alarms: tuple[str, ...]
     warnings: tuple[str, ...]
+    standing: tuple[StandingListed, ...] = ()
 
 
 async def recover(store: Store, open_intents: tuple[OpenIntent, ...]) -> int:

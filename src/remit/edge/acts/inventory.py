@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from remit.commit.model import Put, Write
 from remit.edge.acts.live import Live
+from remit.edge.acts.standing import StandingListed, standing_privilege
 from remit.edge.acts.who import Who, may
 from remit.errors import CallerFault
 from remit.forward.facts import Upstreams
@@ -17,7 +18,7 @@ from remit.identity.model import Key
 from remit.ledger.receipt import Draft, InventoryEvent
 from remit.reasons import Denied
 
-What = Literal["agent", "connector", "service", "key"]
+What = Literal["agent", "connector", "service", "key", "token"]
 
 
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -26,6 +27,7 @@ _LISTED: Final = {
     "connector": "`remit tool list` shows what there is",
     "service": "`services` in remit.yaml names them",
     "key": "give its RFC 7638 thumbprint; `remit agent list` shows those of agents",
+    "token": "`remit agent list` shows standing tokens",
 }
 
 
@@ -62,6 +64,7 @@ class AgentListed(Struct, frozen=True, kw_only=True):
     identity: str
     keys: tuple[str, ...]
     revoked: bool
+    standing: tuple[StandingListed, ...] = ()
 
 
 class Inventory:
@@ -76,9 +79,9 @@ class Inventory:
         self._reserved = reserved
 
     def agents(self, who: Who) -> tuple[AgentListed, ...]:
-        """Every agent the catalogue declares, with the keys enrolled for it that are in force."""
+        """Every agent the catalogue declares, with its keys that are in force and its standing tokens."""
         may(who, "inventory.see")
-        view = self._live.view()
+        view, now = self._live.view(), self._now()
         return tuple(
             AgentListed(
                 name=name,
@@ -89,6 +92,7 @@ class Inventory:
                 identity=f"{row.identity.issuer}#{row.identity.subject}" if row.identity else "local",
                 keys=tuple(sorted(kid for kid, key in view.keys.items() if key.agent == name and view.agent_key(kid))),
                 revoked=view.is_revoked("agent", name),
+                standing=standing_privilege(view, now, name),
             )
             for name, row in sorted(view.declared.agents.items())
         )
@@ -118,8 +122,7 @@ class Inventory:
         sent are not sent any more, and its sessions are closed.
         """
         may(who, "inventory.revoke")
-        key = self._live.view().keys.get(given.name) if given.what == "key" else None
-        agent = given.name if given.what == "agent" else key.agent if key else None
+        agent = self._speaker(given)
         changed = await self._change(who, given, revoke=True)
         if given.what == "connector":
             await self._upstreams.end(connector=given.name, before=changed.receipt)
@@ -128,8 +131,12 @@ class Inventory:
         return changed
 
     async def restore(self, who: Who, given: Revocation) -> Changed:
-        """Let something revoked act again; an agent gets default tasks again, too. What was ended stays ended."""
+        """Let something revoked act again; an agent gets default tasks again, too. What was ended stays ended, and so
+        does a standing token: whoever else may have it by now would be let in with it.
+        """
         may(who, "inventory.restore")
+        if given.what == "token":
+            raise CallerFault("a revoked token stays revoked", "`remit agent standing-token` issues another")
         return await self._change(who, given, revoke=False)
 
     async def _change(self, who: Who, given: Revocation, *, revoke: bool) -> Changed:
@@ -143,6 +150,7 @@ class Inventory:
                 event="revoked" if revoke else "restored",
                 what=given.what,
                 name=given.name,
+                agent=(self._speaker(given) or "") if given.what == "token" else "",
                 reason=given.reason,
                 actor=who.actor,
             )
@@ -153,13 +161,28 @@ class Inventory:
             written = await self._live.change(write)
             return Changed(receipt=written.seqs[0], epoch=written.epoch)
 
+    def _speaker(self, given: Revocation) -> str | None:
+        """The agent that speaks by it: itself, or by its key or token."""
+        view = self._live.view()
+        match given.what:
+            case "agent":
+                return given.name
+            case "key":
+                key = view.keys.get(given.name)
+                return key.agent if key else None
+            case "token":
+                token = view.standing.get(given.name)
+                return token.agent if token else None
+        return None
+
     def _stopped(self, given: Revocation, *, revoke: bool) -> bool:
         """Whether it is revoked; to restore an agent it is enough that its default tasks were stopped."""
         halted = given.what == "agent" and not revoke and given.name in self._live.store.rows("halted")
         return self._live.view().is_revoked(given.what, given.name) or halted
 
     def _known(self, given: Revocation) -> None:
-        declared = self._live.view().declared
+        view = self._live.view()
+        declared = view.declared
         if given.what == "key" and _THUMBPRINT.fullmatch(given.name):
             return  # any key may be refused for ever, an issuer's too, whether or not it was seen yet
         names = {
@@ -167,6 +190,7 @@ class Inventory:
             "connector": declared.connectors,
             "service": declared.services,
             "key": (),
+            "token": view.standing,
         }[given.what]
         if given.name not in names:
             raise CallerFault(f"there is no {given.what} `{given.name}`", _LISTED[given.what])

@@ -58,7 +58,9 @@ class Live:
 
     def made(self, **over: Mapping[str, bytes | None]) -> View:
         """A view of the store's rows, with the rows of a kind overlaid (`pin={key: value}`; None removes)."""
-        rows = {kind: self._rows(kind, over.get(kind, {})) for kind in ("pin", "seen", "agent_key", "revoked")}
+        rows = {
+            kind: self._rows(kind, over.get(kind, {})) for kind in ("pin", "seen", "agent_key", "revoked", "standing")
+        }
         return View.of(
             self._declared,
             self._digest,
@@ -66,6 +68,7 @@ class Live:
             seen=rows["seen"],
             keys=rows["agent_key"],
             revoked=rows["revoked"],
+            standing=rows["standing"],
         )
 
     def compiled_for(self, view: View, text: str | None = None) -> Policies:

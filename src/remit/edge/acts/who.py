@@ -16,6 +16,7 @@ MAY: Final[dict[str, frozenset[Role]]] = {
     "contract.see": frozenset({"operator", "auditor"}),
     "contract.pin": frozenset({"operator"}),
     "agent.enroll": frozenset({"operator"}),
+    "agent.issue": frozenset({"operator"}),
     "inventory.see": frozenset({"requester", "operator", "auditor"}),
     "inventory.revoke": frozenset({"requester", "operator", "auditor"}),
     "inventory.restore": frozenset({"operator"}),

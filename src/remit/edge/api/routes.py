@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from remit.edge.acts.contracts import Contracts, Pin
@@ -11,6 +12,7 @@ from remit.edge.acts.gateway import Keeper
 from remit.edge.acts.inventory import Enrolment, Inventory, Revocation
 from remit.edge.acts.ledger import Erase, Records
 from remit.edge.acts.policies import Files, PolicySets
+from remit.edge.acts.standing import StandingAsked, StandingTokens
 from remit.edge.acts.tasks import Given, Tasks
 from remit.edge.acts.who import Who
 from remit.edge.api.door import Handler
@@ -27,6 +29,7 @@ class Acts(Struct, frozen=True, kw_only=True):
     tasks: Tasks
     contracts: Contracts
     inventory: Inventory
+    standing: StandingTokens
     policies: PolicySets
     records: Records
     authenticator: Authenticator
@@ -55,6 +58,7 @@ def routes(acts: Acts) -> dict[tuple[str, str], tuple[Handler, Any]]:
         ("POST", "/v1/contracts/pin"): (things.pin, Pin),
         ("GET", "/v1/agents"): (things.agents, None),
         ("POST", "/v1/agents/{agent}/enroll"): (things.enroll, Enrolment),
+        ("POST", "/v1/agents/{agent}/standing-tokens"): (things.stand, StandingAsked),
         ("POST", "/v1/revocations"): (things.revoke, Revocation),
         ("POST", "/v1/restorations"): (things.restore, Revocation),
         ("GET", "/v1/policy"): (things.policy, None),
@@ -97,7 +101,7 @@ class _Paths:
         self._acts = acts
 
     async def status(self, who: Who, _: Request, __: None) -> Any:
-        return self._acts.keeper.status(who)
+        return replace(self._acts.keeper.status(who), standing=self._acts.standing.listed(who))
 
     async def contracts(self, who: Who, request: Request, _: None) -> Any:
         return {"contracts": self._acts.contracts.listed(who, request.query_params.get("connector"))}
@@ -113,6 +117,9 @@ class _Paths:
 
     async def enroll(self, who: Who, request: Request, given: Enrolment) -> Any:
         return await self._acts.inventory.enroll(who, request.path_params["agent"], jwk=given.jwk)
+
+    async def stand(self, who: Who, request: Request, given: StandingAsked) -> Any:
+        return await self._acts.standing.issue(who, request.path_params["agent"], asked=given)
 
     async def revoke(self, who: Who, _: Request, given: Revocation) -> Any:
         return await self._acts.inventory.revoke(who, given)

@@ -2,7 +2,7 @@
 
 A verified token is remembered by its SHA-256 together with the door and the audience it was shown at, and only while
 nothing it rested on has moved: the catalogue's view, the revocation epoch, any issuer's keys, the token's expiry. A
-refusal is never remembered.
+refusal is never remembered. A standing token rests on its row in the catalogue's view, so it goes with that row.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,9 +1,12 @@
-"""The local trust domain as a running gateway speaks for it: step tokens, and the public keys others verify with."""
+"""The local trust domain as a running gateway speaks for it: step tokens, standing tokens, and the public keys others
+verify with.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from remit.catalogue import View
+from remit.catalogue.model import StandingToken
 from remit.edge.keys.files import TokenKey
 from remit.edge.keys.local import LocalIssuer, public_jwks
 from remit.identity.model import Key
@@ -24,6 +27,10 @@ class Domain:
         """A token of the task's agent, for this task, at the endpoint of all connectors; valid for minutes."""
         issuer = LocalIssuer(self._key, self._view().declared.trust_domain)
         return issuer.mint(task.agent, audience=f"{self._url}/mcp", now_s=self._now_ms() // 1000, task=task.id)
+
+    def standing_token(self, jti: str, row: StandingToken) -> str:
+        """The standing token of a row, which is worth nothing before the row is written."""
+        return LocalIssuer(self._key, self._view().declared.trust_domain).stand(jti, row)
 
     def jwks(self) -> Mapping[str, Any]:
         """The gateway's own key, and every enrolled key that is not revoked."""

@@ -40,9 +40,9 @@ class TokenKey:
     def __repr__(self) -> str:
         return f"<TokenKey {self.public.kid}>"
 
-    def token(self, claims: bytes) -> str:
+    def token(self, claims: bytes, *, typ: str = "JWT") -> str:
         """A signed JWT (compact JWS) of these claims, JSON bytes."""
-        return serialize_compact({"alg": "ES256", "typ": "JWT", "kid": self.public.kid}, claims, self._private)
+        return serialize_compact({"alg": "ES256", "typ": typ, "kid": self.public.kid}, claims, self._private)
 
 
 def make_key(path: Path) -> TokenKey:

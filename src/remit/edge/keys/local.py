@@ -3,6 +3,9 @@
 A token is a JWT of minutes: `iss` is the trust domain `spiffe://<trust domain>`, `sub` the agent's SPIFFE ID, `aud` one
 endpoint's URL, `task` the task it is for, if it names one. An agent's bridge mints with its own enrolled key; the
 gateway's key mints step tokens for workflow engines, for any agent.
+
+A standing token lives for days and says so by its `typ`. Only the gateway's key mints one, and it is worth nothing
+without the catalogue's row of its `jti`.
 """
 
 import secrets
@@ -11,8 +14,9 @@ from typing import Any
 
 from msgspec import json
 
+from remit.catalogue.model import StandingToken
 from remit.edge.keys.files import TokenKey
-from remit.identity.model import Key
+from remit.identity.model import STANDING_TYP, Key
 from remit.identity.spiffe import agent_id, trust_domain_id
 from remit.limits import TOKEN_LIFETIME_MAX_S
 
@@ -26,15 +30,23 @@ class LocalIssuer:
 
     def mint(self, agent: str, *, audience: str, now_s: int, task: str | None = None) -> str:
         """A token of `agent` for the endpoint URL `audience`, valid `TOKEN_LIFETIME_MAX_S` from `now_s` (epoch)."""
-        claims: dict[str, Any] = {
+        claims = self._claims(agent, audience, issued=now_s, expires=now_s + TOKEN_LIFETIME_MAX_S)
+        more = {} if task is None else {"task": task}
+        return self._key.token(json.encode(claims | {"jti": secrets.token_urlsafe(16)} | more))
+
+    def stand(self, jti: str, row: StandingToken) -> str:
+        """The standing token this row is of, to the second."""
+        claims = self._claims(row.agent, row.audience, issued=row.at // 1000, expires=row.expires // 1000)
+        return self._key.token(json.encode(claims | {"jti": jti}), typ=STANDING_TYP)
+
+    def _claims(self, agent: str, audience: str, *, issued: int, expires: int) -> dict[str, Any]:
+        return {
             "iss": trust_domain_id(self._trust_domain),
             "sub": agent_id(self._trust_domain, agent),
             "aud": audience,
-            "iat": now_s,
-            "exp": now_s + TOKEN_LIFETIME_MAX_S,
-            "jti": secrets.token_urlsafe(16),
+            "iat": issued,
+            "exp": expires,
         }
-        return self._key.token(json.encode(claims if task is None else claims | {"task": task}))
 
 
 def public_jwks(keys: Iterable[Key]) -> dict[str, Any]:
