@@ -60,6 +60,14 @@ class Saved(Struct, kw_only=True):
     frontier: Frontier = field(default_factory=Frontier)
 
 
+class Moved(Struct, frozen=True, kw_only=True):
+    """What of the readable state moved; all of it, if seen from nothing. A row of None is deleted."""
+
+    rows: Mapping[tuple[str, str], Row | None]
+    counters: Mapping[str, int]
+    epoch: int
+
+
 class Delta(Struct, kw_only=True, gc=False):
     """What one write changed. A row of None is deleted; `peaks` are the tree's after it, `high` the time mark's."""
 
@@ -116,6 +124,23 @@ class State:
     def rows(self, kind: str) -> dict[str, Row]:
         """All rows of a kind, as a copy."""
         return dict(self._rows.get(kind, {}))
+
+    def readable(self) -> Moved:
+        """All that can be read, as a copy: what `take` makes another state like this one from."""
+        rows: dict[tuple[str, str], Row | None] = {
+            (kind, key): row for kind, of_kind in self._rows.items() for key, row in of_kind.items()
+        }
+        return Moved(rows=rows, counters=dict(self._counters), epoch=self.epoch)
+
+    def take(self, moved: Moved | Delta) -> None:
+        """Let what moved be so, in the order it did."""
+        self.epoch = moved.epoch
+        self._count(moved.counters)
+        for (kind, key), row in moved.rows.items():
+            if row is None:
+                self._rows.get(kind, {}).pop(key, None)
+            else:
+                self._rows.setdefault(kind, {})[key] = row
 
     def apply(self, write: Write, now: int, *, salts: Callable[[], bytes]) -> Delta:
         """Check everything, then change everything; return what to persist.
@@ -223,7 +248,8 @@ class State:
 
     def _adopt(self, delta: Delta, tasks: dict[str, int]) -> None:
         """Nothing below can fail: what was checked becomes true."""
-        self.epoch, self.high, self._revision = delta.epoch, delta.high, delta.revision
+        self.take(delta)
+        self.high, self._revision = delta.high, delta.revision
         for leaf in delta.leaves:
             self.frontier.append(leaf.hash)
         delta.peaks = tuple(self.frontier.peaks)
@@ -232,12 +258,6 @@ class State:
         self.open.update(delta.opened)
         for seq in delta.closed:
             del self.open[seq]
-        self._count(delta.counters)
-        for (kind, key), row in delta.rows.items():
-            if row is None:
-                self._rows.get(kind, {}).pop(key, None)
-            else:
-                self._rows.setdefault(kind, {})[key] = row
 
     def _count(self, counters: Mapping[str, int]) -> None:
         for name, value in counters.items():

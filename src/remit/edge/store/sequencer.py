@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from remit.commit.model import Row, Write, Written
-from remit.commit.state import Delta, OpenIntent, State
+from remit.commit.state import Delta, Moved, OpenIntent, State
 from remit.edge.store.disk import Disk
 from remit.edge.store.driver import Driver, merged
 from remit.edge.store.reads import Ledger
@@ -68,6 +68,7 @@ class Sequencer(Ledger):
         self._awaited = 0
         self._wake = threading.Condition()
         self._closing = False
+        self._followers: tuple[Callable[[Delta], None], ...] = ()
         self._began, self._company = 0.0, 0
         self._milestone = state.high - MILESTONE_MS
         self._writer = threading.Thread(target=self._persist_all, name="remit-store-writer", daemon=True)
@@ -99,9 +100,13 @@ class Sequencer(Ledger):
 
     async def write(self, write: Write) -> Written:
         """Durable when it returns. A caller who stops waiting does not undo it."""
+        return await self.submit(write)
+
+    def submit(self, write: Write) -> asyncio.Future[Written]:
+        """As `write`, for who waits for many: sequenced when it returns, done when it is durable."""
         done: asyncio.Future[Written] = self._loop.create_future()
         self._sequence(write, done)
-        return await done
+        return done
 
     async def enqueue(self, write: Write) -> Written:
         """Sequenced when it returns, durable with the next group commit. It never suspends."""
@@ -110,6 +115,14 @@ class Sequencer(Ledger):
     def sequence(self, write: Write) -> Written:
         """As `enqueue`, for who cannot wait."""
         return self._sequence(write, None).written()
+
+    def follow(self, told: Callable[[Delta], None]) -> None:
+        """From now on `told` hears what each write changed, in their order and before anybody is told of it."""
+        self._followers = (*self._followers, told)
+
+    def readable(self) -> Moved:
+        """All that can be read now."""
+        return self._sound().readable()
 
     async def close(self) -> None:
         """Commit what is pending and let go of the lock. Raises `StoreFault` if that could not be committed."""
@@ -148,6 +161,8 @@ class Sequencer(Ledger):
             self._awaited += done is not None
             if len(self._waiting) == 1 or (done is not None and self._awaited == 1):
                 self._wake.notify()
+        for told in self._followers:
+            told(delta)
         return delta
 
     def _persist_all(self) -> None:
