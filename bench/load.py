@@ -1,14 +1,17 @@
-"""The load: callers that each hold one connection and send the next call when the last one is answered.
+"""The load: callers that each hold one connection, and a call on it whenever it is time for one.
 
-A call is a `tools/call` of the modern revision with arguments nobody used before. Its answer counts only when it is
-HTTP 200, carries the call's id, is a result, is no error and holds the call's serial: a refusal stops the run. Latency
-is from the request's write to the whole answer, in nanoseconds.
+Unpaced, a caller sends the next call when the last one is answered. Paced, calls fall due evenly in time and the next
+free caller makes each; a call that finds none free waits, and its wait counts. A call is a `tools/call` of the modern
+revision with arguments nobody used before. Its answer counts only when it is HTTP 200, carries the call's id, is a
+result, is no error and holds the call's serial: a refusal stops the run. Latency is from the request's write (paced:
+from when it fell due) to the whole answer, in nanoseconds.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -70,45 +73,93 @@ class Window(NamedTuple):
     own_s: float
 
 
-class Load:
-    """One run of calls of one tool against one place. `serials` gives each call its number; `sent` are those taken."""
+class Calls(NamedTuple):
+    """What is called: a tool, with so many lines in its arguments. `headers` are those of a caller, in turn."""
 
-    def __init__(self, place: Place, tool: str, *, serials: Iterator[int], headers: Mapping[str, str]) -> None:
-        self.sent: list[int] = []
+    tool: str
+    headers: Sequence[Mapping[str, str]] = ({},)
+    lines: int = 0
+
+
+class Pace(NamedTuple):
+    """How calls follow each other: so many callers; `per_s` paces them, None lets each go on at once. Seconds."""
+
+    callers: int
+    warm_s: float
+    measure_s: float
+    per_s: float | None = None
+
+
+class Load:
+    """One run of calls against one place. `serials` gives each call its number; `sent` are those taken, by headers."""
+
+    def __init__(self, place: Place, calls: Calls, *, serials: Iterator[int]) -> None:
+        self.sent: tuple[list[int], ...] = tuple([] for _ in calls.headers)
         self.answered = 0
         self.recording = False
         self.stopping = False
         self.latencies: list[int] = []
         self.wrong: Wrong | None = None
+        self.idle: deque[_Caller] = deque()
+        self.due: deque[int] = deque()
+        self.paced = False
         self._serials = serials
         self._place = place
-        self._head, self._middle, self._tail = _request(place, tool, headers)
+        self.lines = calls.lines
+        self._requests = [_request(place, calls, headers) for headers in calls.headers]
 
-    async def run(self, callers: int, *, warm_s: float, measure_s: float, usage: Callable[[], float]) -> Window:
+    async def run(self, pace: Pace, usage: Callable[[], float]) -> Window:
         """Call for a while. Raises `Wrong` for the first answer that is not one."""
         loop = asyncio.get_running_loop()
+        self.paced = pace.per_s is not None
         ends: list[asyncio.Future[None]] = []
-        for _ in range(callers):
+        for number in range(pace.callers):
             end = loop.create_future()
-            await loop.create_connection(partial(_Caller, self, end), "127.0.0.1", self._place.port)
+            made = partial(_Caller, self, end, number=number % len(self._requests))
+            await loop.create_connection(made, "127.0.0.1", self._place.port)
             ends.append(end)
-        await asyncio.sleep(warm_s)
+        pacing = asyncio.create_task(self._fall_due(pace.per_s or 0.0))
+        await asyncio.sleep(pace.warm_s)
         before, own, began = usage(), time.thread_time(), time.perf_counter()
         self.recording = True
-        await asyncio.sleep(measure_s)
+        await asyncio.sleep(pace.measure_s)
         self.recording = False
         window = Window(self.latencies, time.perf_counter() - began, (before, usage()), own_s=time.thread_time() - own)
         self.stopping = True
-        await asyncio.gather(*ends)
+        for caller in self.idle:
+            caller.end()
+        await asyncio.gather(pacing, *ends)
         if self.wrong is not None:
             raise self.wrong
         return window
 
-    def next_request(self) -> tuple[int, bytes]:
-        """The next call: its serial, and its bytes."""
+    def next_request(self, number: int) -> tuple[int, bytes]:
+        """The next call under headers `number`: its serial, and its bytes."""
         serial = next(self._serials)
-        self.sent.append(serial)
-        return serial, b"%b%d%b%b%b" % (self._head, serial, self._middle, tools.arguments(serial), self._tail)
+        self.sent[number].append(serial)
+        head, middle, tail = self._requests[number]
+        return serial, b"%b%d%b%b%b" % (head, serial, middle, tools.arguments(serial, self.lines), tail)
+
+    async def _fall_due(self, per_s: float) -> None:
+        """Hand out the calls that are due, as often as timers allow: every millisecond."""
+        began, handed = time.perf_counter(), 0
+        while self.paced and not self.stopping:
+            due = int((time.perf_counter() - began) * per_s)
+            for _ in range(due - handed):
+                if self.idle:
+                    self.idle.popleft().call(time.perf_counter_ns())
+                else:
+                    self.due.append(time.perf_counter_ns())
+            handed = due
+            await asyncio.sleep(0.001)
+
+    def body_of(self, data: bytes) -> int | None:
+        """Where the body of a whole answer begins; None while it is not whole."""
+        end = data.find(_END)
+        length = _LENGTH.search(data, 0, end + 2) if end >= 0 else None
+        if length is None:
+            return None
+        return end + 4 if len(data) >= end + 4 + int(length[1]) else None
 
     def check(self, answer: bytes, body: int, serial: int) -> None:
         """Raises `Wrong` unless the answer, whose body begins at `body`, is the result of call `serial`."""
@@ -123,19 +174,19 @@ class Load:
 
 
 class _Caller(asyncio.Protocol):
-    def __init__(self, load: Load, end: asyncio.Future[None]) -> None:
-        self._load, self._end = load, end
+    def __init__(self, load: Load, end: asyncio.Future[None], *, number: int) -> None:
+        self._load, self._end, self._number = load, end, number
         self._buffer = b""
         self._serial = 0
         self._began = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self._call()
+        self._go_on()
 
     def data_received(self, data: bytes) -> None:
         data = self._buffer + data if self._buffer else data
-        body = _body_of(data)
+        body = self._load.body_of(data)
         if body is None:
             self._buffer = data
             return
@@ -149,49 +200,53 @@ class _Caller(asyncio.Protocol):
         self._load.answered += 1
         if self._load.recording:
             self._load.latencies.append(took)
-        self._call()
+        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._end.done():
             self._fail(Wrong(f"the connection broke while call {self._serial} ran: {exc}"))
 
-    def _call(self) -> None:
-        if self._load.stopping:
+    def call(self, began: int) -> None:
+        """Make the next call; its latency counts from `began`, in nanoseconds of the performance counter."""
+        self._serial, request = self._load.next_request(self._number)
+        self._began = began
+        self._transport.write(request)
+
+    def end(self) -> None:
+        """Nothing more will be called."""
+        if not self._end.done():
             self._end.set_result(None)
             self._transport.close()
-            return
-        self._serial, request = self._load.next_request()
-        self._began = time.perf_counter_ns()
-        self._transport.write(request)
+
+    def _go_on(self) -> None:
+        load = self._load
+        if load.stopping:
+            self.end()
+        elif not load.paced:
+            self.call(time.perf_counter_ns())
+        elif load.due:
+            self.call(load.due.popleft())
+        else:
+            load.idle.append(self)
 
     def _fail(self, wrong: Wrong) -> None:
         self._load.wrong = self._load.wrong or wrong
         self._load.stopping = True
-        self._end.set_result(None)
-        self._transport.close()
-
-
-def _body_of(data: bytes) -> int | None:
-    """Where the body of a whole answer begins; None while it is not whole."""
-    end = data.find(_END)
-    length = _LENGTH.search(data, 0, end + 2) if end >= 0 else None
-    if length is None:
-        return None
-    return end + 4 if len(data) >= end + 4 + int(length[1]) else None
+        self.end()
 
 
 def request_of(tool: str, serial: int, headers: Mapping[str, str]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """One request's body, and its headers as an ASGI server gives them."""
-    body = b"".join(_body(tool, serial))
+    body = b"".join(_body(tool, serial, lines=0))
     sent = {"Host": "127.0.0.1", "Content-Length": str(len(body)), **_headers(tool), **headers}
     return body, [(name.lower().encode(), value.encode()) for name, value in sent.items()]
 
 
-def _request(place: Place, tool: str, headers: Mapping[str, str]) -> tuple[bytes, bytes, bytes]:
+def _request(place: Place, calls: Calls, headers: Mapping[str, str]) -> tuple[bytes, bytes, bytes]:
     """What stands before a request's id, between id and arguments, and after them."""
-    before, _, middle, _, tail = parts = _body(tool, tools.SERIALS[0])
+    before, _, middle, _, tail = parts = _body(calls.tool, tools.SERIALS[0], lines=calls.lines)
     length = sum(map(len, parts))
-    sent = {"Host": f"127.0.0.1:{place.port}", "Content-Length": str(length), **_headers(tool), **headers}
+    sent = {"Host": f"127.0.0.1:{place.port}", "Content-Length": str(length), **_headers(calls.tool), **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
     return f"POST {place.path} HTTP/1.1\r\n{lines}\r\n".encode() + before, middle, tail
 
@@ -206,12 +261,12 @@ def _headers(tool: str) -> dict[str, str]:
     }
 
 
-def _body(tool: str, serial: int) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+def _body(tool: str, serial: int, *, lines: int) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     """Before the id, the id, up to the arguments, the arguments, the rest."""
     return (
         b'{"jsonrpc":"2.0","id":',
         b"%d" % serial,
         b',"method":"tools/call","params":{"name":%b,"arguments":' % msgspec.json.encode(tool),
-        tools.arguments(serial),
+        tools.arguments(serial, lines),
         b',"_meta":%b}}' % _META,
     )

@@ -6,6 +6,7 @@ CPU there is nothing to share out, and the results say so.
 
 import os
 import platform
+import resource
 import socket
 import subprocess
 import sys
@@ -90,6 +91,12 @@ def started(arguments: Sequence[object], *, cpu: int, log: Path, ports: Sequence
             popen.wait()
 
 
+def allow_files() -> None:
+    """Let this process and those it starts hold as many connections as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def free_port() -> int:
     """A port nobody listens at now."""
     with socket.socket() as probe:
@@ -127,5 +134,5 @@ def _await(process: Process, port: int) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.02)
     raise RuntimeError(f"a process of the run does not listen on {port}: {process.said()}")

@@ -1,7 +1,7 @@
 """What the ledger says of a run: exported, verified, and held against what was really called and really arrived.
 
 A figure counts only if every call behind it is on record: as many intents as calls were made, each with the digest
-of that very call, each closed by one outcome `completed`. Arrivals at the tool server are counted in `rounds.py`.
+of that very call, each closed by one outcome `completed`. Arrivals at the tool server are counted in `cells.py`.
 """
 
 from collections import Counter
@@ -28,11 +28,12 @@ class Unproven(Exception):
 
 
 class Claim(NamedTuple):
-    """What a run says it did: the calls of one task, by serial."""
+    """What a run says it did: the calls of one task, by serial, each with so many lines in its arguments."""
 
     task: str
     tool: str
     serials: Sequence[int]
+    lines: int = 0
 
 
 class Proof(NamedTuple):
@@ -59,9 +60,20 @@ async def proven(desk: Desk, claims: Sequence[Claim], directory: Path) -> Proof:
     if report.open_intents:
         raise Unproven(f"{len(report.open_intents)} calls have no outcome")
     record = Record(bundle.leaves, bundle.values)
-    for claim in claims:
+    for claim in _by_task(claims):
         record.holds(claim, contract=desk.contracts[claim.tool])
     return Proof(report.receipts, sum(len(claim.serials) for claim in claims), report.checkpoints)
+
+
+def _by_task(claims: Sequence[Claim]) -> list[Claim]:
+    """What was called of one task, once or in several goes, as one claim."""
+    found: dict[str, Claim] = {}
+    for claim in claims:
+        before = found.get(claim.task, claim._replace(serials=()))
+        if (before.tool, before.lines) != (claim.tool, claim.lines):
+            raise Unproven("a task was called in two ways")
+        found[claim.task] = before._replace(serials=(*before.serials, *claim.serials))
+    return list(found.values())
 
 
 class Record:
@@ -104,7 +116,7 @@ def digest_of(serial: int, claim: Claim, contract: str) -> str:
         connector=CONNECTOR,
         name=claim.tool,
         arguments={},
-        canonical=Raw(tools.arguments(serial)),
+        canonical=Raw(tools.arguments(serial, claim.lines)),
         meta={},
     )
     return call_digest(call, task=claim.task, contract=contract)

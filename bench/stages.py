@@ -1,10 +1,10 @@
 """What each step of one governed call costs: the functions of `flow.govern` on a real case, in this process.
 
-The case is a call of the home's own agent under its own task, on pinned contracts and the starter policies, in a store
-on the disk. Steps are taken one after the other, as a call takes them: done a thousand times in a row, each looks half
-as dear, because the processor then has its code and data at hand. Figures are CPU of the calling thread, microseconds
-a call, so what else the machine does hardly shows; the median over rounds. Only the durable write is also told in
-waiting time.
+The case is a call of the home's own agent under its own task, on pinned contracts and the policies of the base case, in
+a store on the disk. Steps are taken one after the other, as a call takes them: done a thousand times in a row, each
+looks half as dear, because the processor then has its code and data at hand. Figures are CPU of the calling thread,
+microseconds a call, so what else the machine does hardly shows; the median over rounds. Only the durable write is also
+told in waiting time.
 """
 
 import asyncio

@@ -1,12 +1,14 @@
 """The tool server of the benchmarks: raw ASGI, both generations of MCP, as fast as Python gives. `PORT`.
 
 It counts the calls it gets and remembers the digest of each one's arguments as they came: `GET /seen` tells both and
-begins anew. That is how a run knows that every call was sent, once, unchanged.
+begins anew. That is how a run knows that every call was sent, once, unchanged. `/mcp` is the order desk; `/shelf/N` is
+the same desk with N plain tools more.
 """
 
 import hashlib
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from bench import tools
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
+SHELF = "/shelf/"
 
 
 class _Params(Struct, frozen=True):
@@ -48,8 +51,14 @@ _ANSWERS: dict[str, dict[str, Any]] = {
         "_meta": _META,
     },
     "initialize": {"protocolVersion": LEGACY, "capabilities": _CAPABILITIES, "serverInfo": tools.SERVER},
-    "tools/list": {"tools": tools.tools(), "resultType": "complete", "ttlMs": 0, "cacheScope": "private"},
+    "ping": {},
 }
+_LISTED = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+
+
+@cache
+def _listed(shelf: int) -> dict[str, Any]:
+    return {"tools": tools.tools(shelf), **_LISTED}
 
 
 class Desk:
@@ -69,22 +78,32 @@ class Desk:
         while event["more_body"]:
             event = await receive()
             body += event["body"]
-        answer = self._told() if scope["path"] == "/seen" else self._answer(body)
+        status, answer = self._answered(scope, body)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
-        await send({"type": "http.response.start", "status": 200 if answer else 202, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
     def remember(self, arguments: bytes) -> None:
         """Note one call's arguments."""
         self.seen.append(hashlib.sha256(arguments).digest())
 
-    def _answer(self, body: bytes) -> bytes:
+    def _answered(self, scope: MutableMapping[str, Any], body: bytes) -> tuple[int, bytes]:
+        if scope["path"] == "/seen":
+            return 200, self._told()
+        if scope["method"] != "POST":  # no stream, and no session to end
+            return 405, b""
+        answer = self._answer(body, scope["path"])
+        return (200 if answer else 202), answer
+
+    def _answer(self, body: bytes, path: str) -> bytes:
         request = _REQUEST.decode(body)
         if request.method == "tools/call":
             arguments = bytes(request.params.arguments)
             self.remember(arguments)
             asked = _ARGUMENTS.decode(arguments)
             result = tools.result(asked.serial, asked.customer)
+        elif request.method == "tools/list":
+            result = _listed(int(path.rpartition("/")[2]) if path.startswith(SHELF) else 0)
         elif request.method in _ANSWERS:
             result = _ANSWERS[request.method]
         else:
