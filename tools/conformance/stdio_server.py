@@ -1,0 +1,13 @@
+"""The MCP SDK's test server on standard input and output; by itself it only serves HTTP. `stdio_server.py DIRECTORY`."""
+
+import importlib
+import sys
+
+
+def main() -> None:
+    sys.path.insert(0, sys.argv[1])
+    importlib.import_module("mcp_everything_server.server").mcp.run(transport="stdio")
+
+
+if __name__ == "__main__":
+    main()
