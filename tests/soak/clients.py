@@ -5,6 +5,7 @@ call's arguments: every call has another, so that arrivals, receipts and answers
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import socket
@@ -259,10 +260,10 @@ class Crowd:
         """Leaves the answer lying, then takes it in small pieces, then loses interest."""
         await line.write(self._big())
         await asyncio.sleep(self._chance.random() * 3)
-        for _ in range(20):
-            if not await line.read(20_000):
-                break
-            await asyncio.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                while await line.read(20_000):
+                    await asyncio.sleep(0.05)
 
     async def sends_garbage(self, line: Line) -> None:
         """Something that is no call: no HTTP, no JSON, no JSON-RPC, or no agreement between its parts."""
