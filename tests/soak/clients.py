@@ -262,7 +262,7 @@ class Crowd:
         await asyncio.sleep(self._chance.random() * 3)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
-                while await line.read(20_000):
+                while await line.read(20_000):  # noqa: ASYNC110 - slowness is the point
                     await asyncio.sleep(0.05)
 
     async def sends_garbage(self, line: Line) -> None:
