@@ -10,11 +10,13 @@ import uvloop
 
 from tests.upstream.simulated import Gateway, kill
 
+_BOTH_LOOPS = {"test_stdio.py", "test_http1.py", "test_http1_flow.py", "test_http1_tls.py"}
+
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
-    """Processes and pipes are the loop's own business, and the gateway's loop is uvloop."""
+    """Processes, pipes and connections are the loop's own business, and the gateway's loop is uvloop."""
     loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-    return loops if item.path.name == "test_stdio.py" else {"asyncio": loops["asyncio"]}
+    return loops if item.path.name in _BOTH_LOOPS else {"asyncio": loops["asyncio"]}
 
 
 @pytest.fixture
