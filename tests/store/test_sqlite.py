@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from remit.commit.model import Write
+from remit.commit.model import Reserve, Write
 from remit.edge.keys.signing import rotation
-from remit.edge.store import sqlite
+from remit.edge.store import recovery, sqlite
 from remit.edge.store.export import export
 from remit.edge.store.lock import Lock, beside
 from remit.edge.store.sqlite import open_readonly, open_sqlite
-from remit.errors import StoreFault
+from remit.errors import StoreFault, Unverified
 from remit.ledger.checkpoint import verify as verify_note
+from remit.ledger.merkle import leaf_hash
 from remit.ledger.receipt import Draft
 from remit.ledger.verify import verify
 from tests.ledger.story import OPERATOR, denial, erasure, intent, key, noise, outcome, signed, signer
@@ -49,19 +50,31 @@ async def test_the_file_is_its_owner_s_alone(world: World) -> None:
 
 
 TAMPERED = {
-    "a leaf": ("UPDATE leaves SET leaf = CAST(replace(leaf, 'c2', 'c3') AS BLOB) WHERE seq = 2", "receipt 2 is not"),
+    "a leaf": ("UPDATE leaves SET leaf = CAST(replace(leaf, 'c2', 'c3') AS BLOB) WHERE seq = 2", "lead to the root"),
     "a leaf gone": ("DELETE FROM leaves WHERE seq = 1", "receipt 1 is not"),
-    "the last leaf gone": ("DELETE FROM leaves WHERE seq = 2", "receipt 2 is missing"),
-    "a leaf too many": ("INSERT INTO leaves VALUES (3, NULL, x'7b7d')", "receipt 3 is not"),
-    "a hash": ("UPDATE hashes SET hash = zeroblob(32) WHERE seq = 0", "do not lead to the root"),
-    "a hash gone": ("DELETE FROM hashes WHERE seq = 0", "the hash of receipt 0 is missing"),
-    "the size": ("UPDATE now SET size = 2", "receipt 2 is not|has 2 receipts|receipt 3 is missing"),
+    "the last leaf gone": ("DELETE FROM leaves WHERE seq = 2", "there are 2 receipts, the checkpoint is of 3"),
+    "a leaf too many": ("INSERT INTO leaves VALUES (3, NULL, x'7b7d', NULL)", "there are 4 receipts, the checkpoint"),
+    "the size": ("UPDATE now SET size = 2", "has 2 receipts, its checkpoint 3"),
     "the checkpoint's text": ("UPDATE now SET checkpoint = x'00'", "is not origin, size, root"),
-    "an open intent that is none": ("INSERT INTO open_intents VALUES (0)", "is marked as an open intent"),
+    "an open intent that is none": ("UPDATE now SET open = '[0]'", "receipt 0 is marked as an open intent"),
+    "an open intent that is not there": ("UPDATE now SET open = '[9]'", "receipt 9 is marked as an open intent"),
+    "the list of open intents": ("UPDATE now SET open = '[0,'", "open intents cannot be read"),
     "the row of marks": ("DELETE FROM now", "holds no checkpoint"),
-    "the schema's version": ("PRAGMA user_version = 2", "no store of schema 1"),
-    "the version wiped out": ("PRAGMA user_version = 0", "no store of schema 1"),
-}
+    "the schema's version": ("PRAGMA user_version = 1", "no store of schema 2"),
+    "the version wiped out": ("PRAGMA user_version = 0", "no store of schema 2"),
+}  # fmt: skip
+
+# In a ledger long enough for tiles, but not for every leaf to be read at open.
+TILES_TAMPERED = {
+    "a hash": ("UPDATE tiles SET hashes = CAST(substr(hashes, 33) || zeroblob(32) AS BLOB) WHERE n = 0", "lead to the root"),
+    "a hash too few": ("UPDATE tiles SET hashes = substr(hashes, 33) WHERE n = 1", "hash of receipt 256 is missing"),
+    "half a hash": ("UPDATE tiles SET hashes = substr(hashes, 2) WHERE n = 1", "ends in the middle"),
+    "a tile gone": ("DELETE FROM tiles WHERE n = 0", "the hash of receipt 0 is missing"),
+    "a late leaf under a tile": ("UPDATE leaves SET leaf = x'7b7d' WHERE seq = 700", "receipt 700 is not the one"),
+    "the last tile gone": ("DELETE FROM tiles WHERE n = 3", "of 1100 receipts, there are tiles of 768"),
+    "a tile too many": ("INSERT INTO tiles SELECT 4, hashes FROM tiles WHERE n = 0", "there are tiles of 1280"),
+    "an early leaf": ("UPDATE leaves SET leaf = x'7b7d' WHERE seq = 1", ""),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TAMPERED)
@@ -76,6 +89,74 @@ async def test_a_store_that_does_not_hold_together_is_not_opened(world: World, n
         await world.open()
 
 
+@pytest.mark.parametrize("name", TILES_TAMPERED)
+async def test_hashes_that_do_not_fit_the_leaves_are_not_believed(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "REHASHED", 512)
+    async with world.opened() as store:
+        await asyncio.gather(*(store.write(Write(drafts=(noise(),) * 50)) for _ in range(22)))
+    sql, expected = TILES_TAMPERED[name]
+    edit(world, sql)
+    if expected:
+        with pytest.raises(StoreFault, match=expected):
+            await world.open()
+        return
+    # Not looked at when it opens; whoever verifies the ledger finds it.
+    async with world.opened() as store:
+        with pytest.raises(Unverified, match="receipt 1"):
+            await world.verified(store)
+
+
+async def test_leaf_hashes_are_the_same_out_of_tiles_and_leaves(world: World) -> None:
+    async with world.opened() as store:
+        for count in (255, 1, 1, 511, 40):
+            await store.write(Write(drafts=(noise(),) * count))
+        whole = b"".join([leaf_hash(leaf) async for _, leaf in store.leaves(0, 9999)])
+        for start, stop in [
+            (0, 808),
+            (0, 256),
+            (3, 255),
+            (255, 257),
+            (300, 301),
+            (511, 808),
+            (790, 900),
+            (5, 5),
+            (900, 999),
+        ]:
+            assert await store.leaf_hashes(start, stop) == whole[start * 32 : max(start, stop) * 32]
+    async with world.opened() as again:
+        await again.write(Write(drafts=(noise(),) * 300))
+        assert (await world.verified(again)).receipts == 1108
+
+
+async def test_a_file_of_an_older_schema_is_refused_by_writer_and_reader(world: World) -> None:
+    with sqlite3.connect(world.path) as db:
+        db.execute("CREATE TABLE leaves (seq INTEGER PRIMARY KEY)")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    for opening in (world.open(), open_readonly(world.path)):
+        with pytest.raises(StoreFault, match="no store of schema 2"):
+            await opening
+
+
+async def test_values_that_cannot_be_read_are_a_store_fault(world: World) -> None:
+    await filled(world)
+    edit(world, "UPDATE leaves SET kept = x'91' WHERE seq = 1")
+    async with world.opened() as store:
+        with pytest.raises(StoreFault, match="the values beside receipt 1"):
+            await store.values(1)
+
+
+async def test_counters_of_any_name_are_kept(world: World) -> None:
+    names = ("task/t/calls", 'a"b', "back\\slash", "new\nline", "\u00e9\u4e16\U0001f600", "$[0]", "'--")
+    for _ in range(2):
+        async with world.opened() as store:
+            await store.write(Write(reserves=tuple(Reserve(counter=name, amount=n) for n, name in enumerate(names))))
+    async with world.opened() as store:
+        assert store.counters("") == {name: 2 * n for n, name in enumerate(names)}
+
+
 async def test_a_checkpoint_signed_by_nobody_known_is_not_opened(world: World) -> None:
     leaves = await filled(world)
     edit(world, "UPDATE now SET checkpoint = ?", signed(leaves, signer("thief")))
@@ -86,7 +167,7 @@ async def test_a_checkpoint_signed_by_nobody_known_is_not_opened(world: World) -
 async def test_a_shorter_checkpoint_of_our_own_is_not_opened(world: World) -> None:
     leaves = await filled(world)
     edit(world, "UPDATE now SET checkpoint = ?", signed(leaves[:2], signer()))
-    with pytest.raises(StoreFault, match="do not lead to the root"):
+    with pytest.raises(StoreFault, match="there are 3 receipts, the checkpoint is of 2"):
         await world.open()
 
 

@@ -28,7 +28,7 @@ _encode = Encoder().encode
 _sha256 = hashlib.sha256
 
 
-class Leaf(NamedTuple):
+class Leaf(Struct, frozen=True, gc=False):
     """One receipt as it will be stored: `data` are its exact bytes, `n` its number in its task."""
 
     seq: int
@@ -71,14 +71,14 @@ class Moved(Struct, frozen=True, kw_only=True):
 class Delta(Struct, kw_only=True, gc=False):
     """What one write changed. A row of None is deleted; `peaks` are the tree's after it, `high` the time mark's."""
 
-    leaves: list[Leaf]
-    values: list[Value]
+    leaves: list[Leaf] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
     rows: dict[tuple[str, str], Row | None]
     counters: dict[str, int]
     blobs: dict[str, bytes]
-    opened: dict[int, OpenIntent]
-    closed: list[int]
-    erased: list[int]
+    opened: dict[int, OpenIntent] = field(default_factory=dict)
+    closed: list[int] = field(default_factory=list)
+    erased: list[int] = field(default_factory=list)
     epoch: int
     high: int
     revision: int
@@ -87,7 +87,7 @@ class Delta(Struct, kw_only=True, gc=False):
 
     def written(self) -> Written:
         """What the writer is told."""
-        return Written(seqs=tuple(leaf.seq for leaf in self.leaves), epoch=self.epoch)
+        return Written(seqs=tuple([leaf.seq for leaf in self.leaves]), epoch=self.epoch)
 
 
 class State:
@@ -151,14 +151,9 @@ class State:
         self._check_expectations(write, now)
         rows, revision = self._changed(write.puts)
         delta = Delta(
-            leaves=[],
-            values=[],
             rows=rows,
             counters=self._reserved(write.reserves),
             blobs=self._new_blobs(write.blobs),
-            opened={},
-            closed=[],
-            erased=[],
             epoch=self.epoch + write.raise_epoch,
             high=max(now, self.high),
             revision=revision,

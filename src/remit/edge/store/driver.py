@@ -5,7 +5,7 @@ the event loop. `fault` is called at the named points of `POINTS`, in this order
 there; in service it does nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct, field
@@ -94,23 +94,22 @@ class Driver(Reader, Protocol):
         ...
 
 
-def merged(deltas: Iterable[Delta]) -> Group:
-    """One group of several deltas, in order; the deltas stay as they are."""
+def merged(deltas: Sequence[Delta]) -> Group:
+    """One group of at least one delta, in order; the deltas stay as they are."""
     group = Group()
     for delta in deltas:
         group.leaves += delta.leaves
         group.values += delta.values
-        group.rows |= delta.rows
-        group.counters |= delta.counters
-        group.blobs |= delta.blobs
-        group.opened |= delta.opened
+        group.counters.update(delta.counters)
+        group.opened.update(delta.opened)
         group.closed += delta.closed
-        group.erased += delta.erased
-        group.epoch, group.high, group.revision, group.size = delta.epoch, delta.high, delta.revision, delta.size
+        # What calls do not do, most groups do not have.
+        if delta.rows:
+            group.rows.update(delta.rows)
+        if delta.blobs:
+            group.blobs.update(delta.blobs)
+        if delta.erased:
+            group.erased += delta.erased
+    last = deltas[-1]
+    group.epoch, group.high, group.revision, group.size = last.epoch, last.high, last.revision, last.size
     return group
-
-
-def still_open(group: Group) -> tuple[list[int], list[int]]:
-    """(intents to mark open, earlier ones to unmark): a call that began and ended inside the group needs neither."""
-    closed = set(group.closed)
-    return [seq for seq in group.opened if seq not in closed], [seq for seq in closed if seq not in group.opened]

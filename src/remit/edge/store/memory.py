@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from remit.commit.model import Row
 from remit.commit.state import Leaf, OpenIntent, Saved, State
 from remit.edge.store.disk import Alarmed, Disk, unheard
-from remit.edge.store.driver import Fault, Group, no_fault, still_open
+from remit.edge.store.driver import Fault, Group, no_fault
 from remit.edge.store.sequencer import Given, Sequencer
 from remit.errors import StoreFault
 from remit.ledger.checkpoint import Checkpoint, Signer, sign
@@ -128,9 +128,8 @@ class MemoryDriver:
                 memory.rows[at] = row
         memory.counters |= group.counters
         memory.blobs |= group.blobs
-        opened, closed = still_open(group)
-        memory.open |= {seq: group.opened[seq] for seq in opened}
-        for seq in closed:
+        memory.open |= group.opened
+        for seq in group.closed:
             del memory.open[seq]
         memory.epoch, memory.high, memory.revision = group.epoch, group.high, group.revision
         memory.checkpoint = group.checkpoint

@@ -190,7 +190,7 @@ class Sequencer(Ledger):
 
     def _persist(self, group: list[Waiting]) -> None:
         last = group[-1][0]
-        whole = merged(delta for delta, _ in group)
+        whole = merged([delta for delta, _ in group])
         whole.milestone = whole.high >= self._milestone + MILESTONE_MS
         try:
             whole.checkpoint = sign(Checkpoint(self._signer.name, last.size, root_of(last.peaks)), self._signer)

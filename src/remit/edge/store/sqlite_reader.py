@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from remit.edge.store.schema import SCHEMA
+from remit.edge.store.schema import SCHEMA, TILE, unlisted, unpacked
 from remit.errors import StoreFault
+from remit.ledger.merkle import HASH_BYTES, leaf_hash
 from remit.ledger.receipt import Value
-from remit.limits import VALUES_PER_RECEIPT_MAX
 
 _PAGE: Final = 512
 
@@ -39,17 +39,20 @@ class SqliteReader:
         return self._all(sql, task, start, stop, _PAGE)
 
     def hashes(self, start: int, stop: int) -> bytes:
-        """Concatenated leaf hashes."""
-        rows = self._all("SELECT hash FROM hashes WHERE seq >= ? AND seq < ? ORDER BY seq", start, stop)
-        return b"".join(hashed for (hashed,) in rows)
+        """Concatenated leaf hashes: of the tiles as far as they reach, then made of the leaves."""
+        first = max(start, 0) // TILE
+        sql = "SELECT hashes FROM tiles WHERE n >= ? AND n * ? < ? ORDER BY n"
+        tiled = b"".join([hashes for (hashes,) in self._all(sql, first, TILE, stop)])
+        # A leaf is never changed or taken away, so it does not matter if another tile fills up between the two reads.
+        at = first * TILE + len(tiled) // HASH_BYTES
+        rest = self._all("SELECT leaf FROM leaves WHERE seq >= ? AND seq < ? ORDER BY seq", at, stop)
+        found = tiled + b"".join([leaf_hash(leaf) for (leaf,) in rest])
+        return found[(max(start, 0) - first * TILE) * HASH_BYTES : max(stop - first * TILE, 0) * HASH_BYTES]
 
     def values(self, start: int, stop: int) -> tuple[Value, ...]:
         """The values kept beside some receipts."""
-        first, end = start * VALUES_PER_RECEIPT_MAX, stop * VALUES_PER_RECEIPT_MAX
-        rows = self._all("SELECT id, name, salt, data FROM kept WHERE id >= ? AND id < ? ORDER BY id", first, end)
-        return tuple(
-            Value(seq=at // VALUES_PER_RECEIPT_MAX, name=name, salt=salt, data=data) for at, name, salt, data in rows
-        )
+        rows = self._all("SELECT seq, kept FROM leaves WHERE seq >= ? AND seq < ? ORDER BY seq", start, stop)
+        return tuple([value for seq, kept in rows for value in unpacked(seq, kept)])
 
     def blob(self, digest: str) -> bytes | None:
         """A content-addressed blob."""
@@ -62,6 +65,10 @@ class SqliteReader:
     def size(self) -> int:
         """How many receipts there are."""
         return self._all("SELECT size FROM now")[0][0]  # type: ignore[no-any-return]
+
+    def open_intents(self) -> list[int]:
+        """The seqs of intents without an outcome, oldest first."""
+        return unlisted(self._all("SELECT open FROM now")[0][0])
 
     def checkpoint(self) -> bytes:
         """The newest checkpoint."""
