@@ -37,7 +37,7 @@ from remit.policy.starter import STARTER
 
 AGENT: Final = "clerk"
 CONNECTOR: Final = "orders"
-_READY_S: Final = 60.0
+_READY_S: Final = 180.0
 _DOORS: Final = 8  # connections at once to the people's door
 _STARTER: Final = len(policies({"starter": STARTER}))
 _SHELF_MAX: Final = CONTRACTS_PER_CONNECTOR_MAX - 100
