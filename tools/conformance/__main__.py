@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .legs import UPSTREAMS, Leg, clients, is_applicable, servers
-from .peers import REVISIONS, missing, scored, unscored
+from .legs import NOT_APPLICABLE, UPSTREAMS, Leg, alone, clients, servers
+from .peers import REVISIONS, missing
+
+SIDES: Final = (*UPSTREAMS, "alone", "client")
 
 # What is switched off in the gateway for the suite: nothing, and so it stays.
 DISABLED: Final[tuple[str, ...]] = ()
@@ -30,7 +32,7 @@ def main() -> int:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.conformance", description=__doc__)
     parser.add_argument("--revision", choices=REVISIONS, action="append", help="only this revision")
-    parser.add_argument("--side", choices=(*UPSTREAMS, "client"), action="append", help="only this upstream, or client")
+    parser.add_argument("--side", choices=SIDES, action="append", help="only this side")
     parser.add_argument("--scenario", default="", help="only this scenario")
     parser.add_argument("--into", type=Path, metavar="DIR", help="keep results, reports and logs in this new directory")
     return parser.parse_args()
@@ -38,16 +40,18 @@ def parsed() -> argparse.Namespace:
 
 def legs(options: argparse.Namespace, where: Path) -> Iterator[Leg]:
     """Each comparison that was asked for, as it is done."""
-    revisions, sides = options.revision or REVISIONS, options.side or (*UPSTREAMS, "client")
+    revisions, sides = options.revision or REVISIONS, options.side or SIDES
     if upstreams := [side for side in sides if side in UPSTREAMS]:
         with servers(where) as started:
             for revision in revisions:
                 for upstream in upstreams:
                     yield started.leg(revision, upstream, scenario=options.scenario)
+    if "alone" in sides:
+        yield alone(where, scenario=options.scenario)
     if "client" in sides:
+        for name, why in NOT_APPLICABLE.items():
+            print(f"\nnot applicable to a client: {name}: {why}")
         for revision in revisions:
-            skipped = [one for one in (*scored(revision, "client"), *unscored(revision, "client"))]
-            print(f"\n{revision} client: not applicable: {' '.join(one for one in skipped if not is_applicable(one))}")
             yield clients(where, revision, scenario=options.scenario)
 
 

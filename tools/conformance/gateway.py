@@ -6,7 +6,6 @@ resources rows of tier `read`, so that no call waits for a person.
 """
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,10 +17,10 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+from remit.catalogue.model import Connector
 from remit.edge.cli import profile
 from remit.edge.cli.home import Home
 
-from remit.catalogue.model import Connector
 from .shim import shim
 
 _ASKS = "    may_ask: [elicitation, sampling, roots]\n" if "may_ask" in Connector.__struct_fields__ else ""
@@ -72,7 +71,7 @@ class Gateway:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """`remit up`, until the block ends. At the first time the servers are looked at, and all they have is pinned."""
+        """`remit up`, until the block ends. The first time, all that the servers have is pinned before."""
         if not self.home.agents.exists():
             with self._up():
                 self._catalogue(self._review())
@@ -119,9 +118,7 @@ class Gateway:
             for name, where in self._servers.items()
         )
         patterns = (f'"{name}/*", "{name}/prompt:*", "{name}/resource:*"' for name in self._servers)
-        more = _CATALOGUE.substitute(
-            connectors="".join(rows), agent=AGENT, person=person, patterns=", ".join(patterns)
-        )
+        more = _CATALOGUE.substitute(connectors="".join(rows), agent=AGENT, person=person, patterns=", ".join(patterns))
         self.home.catalogue.write_text(f"{self._made}\n{more}", encoding="utf-8")
 
     def _review(self) -> dict[str, list[str]]:

@@ -1,27 +1,44 @@
 """The runs that are compared: each revision of the protocol, each way to the tool server, each side of the suite.
 
-The server side asks the SDK's test server directly, then through the gateway. The client side lets the SDK's client
-talk to the suite's own servers directly, then through a gateway that is started for it: what those servers then see is
-what Remit sends. Directly there is only HTTP; the suite knows no other wire.
+- *http*, *stdio*: the suite asks the SDK's test server directly, then through the gateway. Directly there is only HTTP;
+  the suite knows no other wire.
+- *alone*: the same with a test server that checks nothing a gateway could check for it.
+- *client*: the SDK's client talks to the suite's own servers directly, then through a gateway that is started for it.
+  What those servers then see is what Remit sends.
 """
 
 import asyncio
 import shlex
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from .gateway import Gateway, free_port, reached, stop
-from .peers import CLIENT, REVISIONS, scored, server_over_http, server_over_stdio, suite, unscored
+from .peers import CLIENT, careless_server, scored, server_over_http, server_over_stdio, suite, unscored
 from .results import Check, Difference, difference, passed
 
 UPSTREAMS: Final = ("http", "stdio")
-# OAuth towards tool servers is not part of Remit, so a client behind it has nobody to log in to.
-NOT_APPLICABLE: Final = ("auth/",)
+
+# What a gateway has to see to whatever the tool server does.
+ALONE: Final = (
+    "server-stateless",
+    "http-header-validation",
+    "http-custom-header-server-validation",
+    "dns-rebinding-protection",
+)
+_ALONE_REVISION: Final = "2026-07-28"
+
+# Client scenarios, or single checks of one, that are about nothing Remit does, and why.
+NOT_APPLICABLE: Final = {
+    "auth/": "OAuth towards tool servers is not part of Remit",
+    "http-custom-headers/sep-2243-client-omit-null": "its call breaks the input schema of the tool it calls, so it is "
+    "refused and never sent",
+}
 _CLIENT_TIMEOUT_MS: Final = 60_000
+_CLIENTS_AT_ONCE: Final = 3
 
 
 class Leg(NamedTuple):
@@ -29,8 +46,8 @@ class Leg(NamedTuple):
 
     title: str
     required: list[str]
-    direct: dict[str, Check]
-    through: dict[str, Check]
+    direct: Mapping[str, Check]
+    through: Mapping[str, Check]
 
     @property
     def difference(self) -> Difference:
@@ -43,7 +60,7 @@ class Leg(NamedTuple):
 
 
 class Servers:
-    """The SDK's test server, and the same behind a gateway. `where` takes what the runs leave behind."""
+    """The SDK's test server at `url`, and the same behind a gateway. `where` takes what the runs leave behind."""
 
     def __init__(self, where: Path, *, url: str, gateway: Gateway) -> None:
         self._where = where
@@ -73,38 +90,75 @@ def servers(where: Path) -> Iterator[Servers]:
     """Start the test server and a gateway in front of it, over HTTP and over stdio."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/mcp"
-    server = server_over_http(port)
-    try:
-        reached(port, server)
+    with _serving(server_over_http(port), port):
         gateway = Gateway(where / "home", dict(zip(UPSTREAMS, (url, server_over_stdio()), strict=True)))
         with gateway.running():
             yield Servers(where, url=url, gateway=gateway)
-    finally:
-        stop(server)
+
+
+def alone(where: Path, *, scenario: str = "") -> Leg:
+    """Compare a server that believes everything with the gateway in front of it."""
+    required = [one for one in ALONE if scenario in ("", one)]
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    with _serving(careless_server(port), port):
+        gateway = Gateway(where / "alone" / "home", {"careless": url})
+        with gateway.running():
+            direct, through = asyncio.run(_one_by_one(where / "alone", required, url=url, gateway=gateway))
+    return Leg(f"{_ALONE_REVISION} alone", required, direct, through)
+
+
+async def _one_by_one(
+    where: Path, scenarios: Iterable[str], *, url: str, gateway: Gateway
+) -> tuple[dict[str, Check], dict[str, Check]]:
+    direct: dict[str, Check] = {}
+    through: dict[str, Check] = {}
+    for scenario in scenarios:
+        chosen = ("--scenario", scenario, "--spec-version", _ALONE_REVISION)
+        direct |= await suite("server", "--url", url, *chosen, into=where / "direct" / scenario)
+        async with gateway.endpoint("careless") as behind:
+            through |= await suite("server", "--url", behind, *chosen, into=where / "through" / scenario)
+    return direct, through
 
 
 def clients(where: Path, revision: str, *, scenario: str = "") -> Leg:
     """Compare what the suite's servers see of the SDK's client with what they see of it behind Remit."""
-    applicable = [one for one in (*scored(revision, "client"), *unscored(revision, "client")) if is_applicable(one)]
-    chosen = [one for one in applicable if scenario in ("", one)]
+    listed = [*scored(revision, "client"), *unscored(revision, "client")]
+    chosen = [one for one in listed if scenario in ("", one) and not not_applicable(one)]
     required = [one for one in scored(revision, "client") if one in chosen]
     direct, through = asyncio.run(_watched(where / f"client-{revision}", revision, scenarios=chosen))
     return Leg(f"{revision} client", required, direct, through)
 
 
-def is_applicable(scenario: str) -> bool:
-    """Whether a client scenario is about anything Remit does."""
-    return not scenario.startswith(NOT_APPLICABLE)
+def not_applicable(name: str) -> str:
+    """Why a client scenario or check says nothing about Remit; empty if it does."""
+    return next((why for prefix, why in NOT_APPLICABLE.items() if name.startswith(prefix)), "")
 
 
-async def _watched(where: Path, revision: str, *, scenarios: list[str]) -> tuple[dict[str, Check], dict[str, Check]]:
-    ways = {"direct": [str(CLIENT)], "through": ["-m", "tools.conformance.client"]}
-    found: dict[str, dict[str, Check]] = {way: {} for way in ways}
-    for way, command in ways.items():
-        for scenario in scenarios:
-            found[way] |= await suite(
+async def _watched(
+    where: Path, revision: str, *, scenarios: Iterable[str]
+) -> tuple[dict[str, Check], dict[str, Check]]:
+    at_once = asyncio.Semaphore(_CLIENTS_AT_ONCE)
+
+    async def watched(way: str, command: list[str], scenario: str) -> dict[str, Check]:
+        async with at_once:
+            return await suite(
                 *("client", "--command", shlex.join([sys.executable, *command])),
                 *("--scenario", scenario, "--spec-version", revision, "--timeout", str(_CLIENT_TIMEOUT_MS)),
                 into=where / way / scenario,
             )
-    return found["direct"], found["through"]
+
+    async def all_of(way: str, *command: str) -> dict[str, Check]:
+        runs = await asyncio.gather(*(watched(way, [*command], scenario) for scenario in scenarios))
+        return {name: check for run in runs for name, check in run.items() if not not_applicable(name)}
+
+    return await all_of("direct", str(CLIENT)), await all_of("through", "-m", "tools.conformance.client")
+
+
+@contextmanager
+def _serving(server: subprocess.Popen[bytes], port: int) -> Iterator[None]:
+    try:
+        reached(port, server)
+        yield
+    finally:
+        stop(server)

@@ -1,13 +1,12 @@
 """Where `make peers` put the suite and the MCP SDK's tests, and how they are started."""
 
 import asyncio
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ _SDK: Final = ROOT / ".peers" / "mcp-sdk"
 _SERVER: Final = _SDK / "examples" / "servers" / "everything-server"
 CLIENT: Final = _SDK / ".github" / "actions" / "conformance" / "client.py"
 _STDIO: Final = Path(__file__).with_name("stdio_server.py")
+_CARELESS: Final = Path(__file__).with_name("careless_server.py")
 
 REVISIONS: Final = ("2025-11-25", "2026-07-28")
 _SUITE_S: Final = 120
@@ -61,7 +61,7 @@ def node() -> str:
 async def suite(*arguments: str, into: Path) -> dict[str, Check]:
     """Run the suite and read what it wrote to `into`. A check that failed is no error here; a run without checks is."""
     command = (node(), str(_PACKAGE / "dist" / "index.js"), *arguments, "--output-dir", str(into))
-    into.mkdir(parents=True)
+    into.mkdir(parents=True)  # noqa: ASYNC240 - a file or two; nothing else runs here
     with (into / "suite.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, cwd=ROOT)
         try:
@@ -75,11 +75,20 @@ async def suite(*arguments: str, into: Path) -> dict[str, Check]:
 
 def server_over_http(port: int) -> subprocess.Popen[bytes]:
     """Start the SDK's test server on loopback; its endpoint is `/mcp`."""
-    command = (sys.executable, "-m", "mcp_everything_server", "--port", str(port), "--log-level", "ERROR")
-    env = {**os.environ, "PYTHONPATH": str(_SERVER)}
-    return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ("-m", "mcp_everything_server", "--port", str(port), "--log-level", "ERROR")
+    return _started(*command, env={**os.environ, "PYTHONPATH": str(_SERVER)})
+
+
+def careless_server(port: int) -> subprocess.Popen[bytes]:
+    """Start the same server with its guard down."""
+    return _started(str(_CARELESS), str(_SERVER), str(port), env=dict(os.environ))
 
 
 def server_over_stdio() -> Sequence[str]:
     """The command line of the same server on stdio."""
     return (sys.executable, str(_STDIO), str(_SERVER))
+
+
+def _started(*command: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, *command], env=env, stdin=quiet, stdout=quiet, stderr=quiet)

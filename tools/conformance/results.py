@@ -54,8 +54,8 @@ def difference(direct: Mapping[str, Check], through: Mapping[str, Check]) -> Dif
         if before.status != after.status
     ]
     return Difference(
-        worsened=[change for change in changes if SUCCESS == change.before or FAILURE == change.after],
-        improved=[change for change in changes if SUCCESS == change.after],
+        worsened=[change for change in changes if change.before == SUCCESS or change.after == FAILURE],
+        improved=[change for change in changes if change.after == SUCCESS],
     )
 
 

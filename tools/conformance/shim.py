@@ -6,9 +6,9 @@ answer goes through as it comes, and whoever closes a connection closes it on th
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 _LENGTH: Final = re.compile(rb"^content-length:\s*(\d+)\s*$", re.IGNORECASE | re.MULTILINE)
 _CHUNKED: Final = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
@@ -19,27 +19,49 @@ _END: Final = b"\r\n\r\n"
 @asynccontextmanager
 async def shim(port: int, headers: Callable[[], Mapping[str, str]]) -> AsyncIterator[int]:
     """Serve before the loopback port `port` and yield the port to ask instead. `headers` is asked for each request."""
+    open_ones: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ahead, behind = await asyncio.open_connection("127.0.0.1", port)
-        ways = [
-            asyncio.create_task(_requests(reader, behind, headers=headers)),
-            asyncio.create_task(_answers(ahead, writer)),
-        ]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            behind.close()
-            writer.close()
+        async with _closing(writer, behind):
+            await _first_of(_requests(reader, behind, headers=headers), _answers(ahead, writer))
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(passed_on(reader, writer))
+        open_ones.add(task)
+        task.add_done_callback(open_ones.discard)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=_HEAD_BYTES_MAX)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for task in list(open_ones):
+            task.cancel()
+        await asyncio.gather(*open_ones, return_exceptions=True)
+
+
+async def _first_of(*ways: Coroutine[Any, Any, None]) -> None:
+    """Run until one of them ends; a fault of it is raised."""
+    tasks = [asyncio.create_task(way) for way in ways]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _closing(*writers: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 async def _requests(

@@ -1,4 +1,4 @@
-"""The MCP SDK's test server on standard input and output; by itself it only serves HTTP. `stdio_server.py DIRECTORY`."""
+"""The SDK's test server on standard input and output: `stdio_server.py DIRECTORY`. By itself it only serves HTTP."""
 
 import importlib
 import sys
