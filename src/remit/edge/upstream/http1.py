@@ -125,8 +125,9 @@ class Pool:
                 connection = await self._connect(origin)
         except (OSError, UnicodeError) as e:
             raise _unreachable(origin) from e
-        # Not `quiet`: after the handshake of TLS 1.3 the server sends session tickets.
-        if connection.closing() or self._closed:
+        # After the handshake of TLS 1.3 a server sends session tickets; over TCP nothing has to have arrived.
+        fit = connection.quiet() if origin[0] == "http" else not connection.closing()
+        if not fit or self._closed:
             connection.abort()
             raise _unreachable(origin)
         self._open.add(connection)
