@@ -138,6 +138,7 @@ WORK = (
     Requirement("WIRE-ALIKE", "what an agent sees", "out of reach and non-existent answer byte for byte alike"),
     Requirement("WIRE-REVISIONS", "MCP revisions", "2025-06-18, 2025-11-25 and 2026-07-28 are served"),
     Requirement("WIRE-UPSTREAM", "MCP servers", "a server of any revision from 2024-11-05 on is listed and called"),
+    Requirement("WIRE-REFUSAL", "what an agent sees", "a refusal reaches the model as text and ends no agent's run"),
     Requirement("WIRE-REAL", "MCP servers", "published servers and clients work through Remit over HTTP and stdio"),
     Requirement(
         "WIRE-STDIO", "upstream processes", "a stdio upstream has a listed environment and dies with its group"

@@ -6,7 +6,7 @@ import sys
 from contextlib import asynccontextmanager
 
 import httpx
-from mcp import ClientSession, StdioServerParameters
+from mcp import ClientSession, McpError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -31,6 +31,13 @@ async def connected(how):
 
 
 async def told(session, step):
+    try:
+        return dump(await asked_for(session, step))
+    except McpError as e:
+        return {"error": dump(e.error)}
+
+
+async def asked_for(session, step):
     match step["kind"]:
         case "tool":
             return await session.call_tool(step["name"], step["arguments"])
@@ -46,7 +53,7 @@ async def main():
         await session.initialize()
         tools = (await session.list_tools()).tools
         answers = [await told(session, step) for step in asked["steps"]]
-    said = {"tools": [dump(tool) for tool in tools], "answers": [dump(answer) for answer in answers]}
+    said = {"tools": [dump(tool) for tool in tools], "answers": answers}
     json.dump(said, sys.stdout)
 
 

@@ -1,9 +1,11 @@
 """Tool servers other people publish: how each is started, what the catalogue says of it, and what is asked of it.
 
-What is asked is the same for everybody who asks; `{here}` stands for the asker's own copy of the data, `{who}` for the
-asker, so that whoever asks the server directly changes the same things as whoever asks through the gateway.
+What is asked is the same for everybody who asks; `{here}` stands for the asker's own copy of the data, `{port}` for the
+database's, `{who}` for the asker, so that whoever asks the server directly changes the same things as whoever asks
+through the gateway.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -13,22 +15,37 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tests.real.database import programs
+
 BIN = Path(sys.executable).parent
 NPM = os.environ.get("REMIT_NPM_DIR", "")
 
 
+class Side(NamedTuple):
+    """What an asker's servers work on: a directory of its own, and the port of the database everybody reads."""
+
+    here: Path
+    port: int
+
+    def fill(self, text: str) -> str:
+        return text.replace("{here}", str(self.here)).replace("{port}", str(self.port))
+
+
 class Step(NamedTuple):
-    """One request. `refused` is the reason why it does not pass; empty if it does."""
+    """One request. `refused` is the reason why it does not pass, as it is shown; empty if it does. `recorded` is what
+    the record says, where that is not `completed` or the reason shown.
+    """
 
     name: str
     arguments: Mapping[str, Any] = {}
     kind: str = "tool"
     refused: str = ""
+    recorded: str = ""
 
-    def by(self, who: str, here: Path) -> dict[str, Any]:
+    def by(self, who: str, side: Side) -> dict[str, Any]:
         """The request as this asker makes it."""
         text = msgspec.json.encode({"kind": self.kind, "name": self.name, "arguments": self.arguments}).decode()
-        filled: dict[str, Any] = msgspec.json.decode(text.replace("{here}", str(here)).replace("{who}", who))
+        filled: dict[str, Any] = msgspec.json.decode(side.fill(text).replace("{who}", who))
         return filled
 
 
@@ -41,8 +58,8 @@ class Server(NamedTuple):
     env: Sequence[str] = ()
     more: str = ""
 
-    def started(self, here: Path) -> list[str]:
-        return [part.replace("{here}", str(here)) for part in self.command]
+    def started(self, side: Side) -> list[str]:
+        return [side.fill(part) for part in self.command]
 
 
 def _npm(package: str) -> str:
@@ -55,6 +72,7 @@ def _everything(*transport: str) -> Sequence[str]:
 
 READ = "{tier: read, data: {internal: []}}"
 WRITE = "{tier: write, data: {internal: []}}"
+_THOUGHT = {"thought": "what if not", "thoughtNumber": 1, "totalThoughts": 2, "nextThoughtNeeded": True}
 GZIP = {"name": "{who}.gz", "data": "data:text/plain;base64,aGVsbG8=", "outputType": "resource"}
 
 EVERYTHING = (
@@ -79,14 +97,23 @@ _EVERYTHING_ROWS = {
 }
 _EVERYTHING_MORE = f"    resources: {READ}\n    prompts: {READ}\n"
 
+# Branches of this name are made in a write; any other is `privileged`, which no task here covers.
+_BRANCHES = {
+    "rules": [
+        {"when": {"properties": {"branch_name": {"pattern": "^by-"}}, "required": ["branch_name"]}, "tier": "write"}
+    ],
+    "data": {"internal": []},
+}
+
 GIT = Server(
     command=(str(BIN / "mcp-server-git"), "--repository", "{here}"),
     env=("PATH",),
-    rows={"git_status": READ, "git_log": READ, "git_add": WRITE, "git_create_branch": WRITE},
+    rows={"git_status": READ, "git_log": READ, "git_add": WRITE, "git_create_branch": json.dumps(_BRANCHES)},
     steps=(
         Step("git_log", {"repo_path": "{here}", "max_count": 1}),
         Step("git_status", {"repo_path": "{here}"}),
         Step("git_create_branch", {"repo_path": "{here}", "branch_name": "by-{who}"}),
+        Step("git_create_branch", {"repo_path": "{here}", "branch_name": "release"}, refused="task.arguments"),
         Step("git_add", {"repo_path": "{here}", "files": ["note.txt"]}),
         Step("git_status", {"repo_path": "{here}"}),
         Step("git_log", {"repo_path": "{here}", "max_count": "one"}, refused="schema.arguments"),
@@ -99,7 +126,11 @@ TIME = Server(
     rows={"convert_time": READ},
     steps=(
         Step("convert_time", {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}),
-        Step("convert_time", {"source_timezone": "nowhere", "time": "12:00", "target_timezone": "Asia/Tokyo"}),
+        Step(
+            "convert_time",
+            {"source_timezone": "nowhere", "time": "12:00", "target_timezone": "Asia/Tokyo"},
+            recorded="tool_error",
+        ),
         Step("convert_time", {"source_timezone": "UTC", "time": 12}, refused="schema.arguments"),
         Step("get_current_time", {"timezone": "UTC"}, refused="schema.unknown"),
     ),
@@ -117,9 +148,13 @@ FILES = Server(
         ),
         Step("read_text_file", {"path": "{here}/{who}.txt"}),
         Step("list_directory", {"path": "{here}"}),
-        Step("read_text_file", {"path": "/etc/passwd"}),
+        Step("read_text_file", {"path": "/etc/passwd"}, recorded="tool_error"),
         Step("write_file", {"path": "{here}/x", "content": "x", "mode": "0777"}, refused="schema.arguments"),
-        Step("move_file", {"source": "{here}/note.txt", "destination": "{here}/gone"}, refused="schema.unknown"),
+        Step(
+            "move_file",
+            {"source": "{here}/note.txt", "destination": "{here}/gone"},
+            refused="schema.unknown",
+        ),
     ),
 )
 
@@ -138,14 +173,62 @@ MEMORY = Server(
     ),
 )
 
+THINKING = Server(
+    command=("node", _npm("server-sequential-thinking")),
+    rows={"sequentialthinking": READ},
+    steps=(
+        Step("sequentialthinking", {**_THOUGHT, "thoughtNumber": 1, "nextThoughtNeeded": True}),
+        Step("sequentialthinking", {**_THOUGHT, "thoughtNumber": 2, "nextThoughtNeeded": False}),
+        Step("sequentialthinking", {"thought": "but what for"}, refused="schema.arguments"),
+        Step("think-twice", _THOUGHT, refused="schema.unknown"),
+    ),
+)
+
+# One statement that reads is a read, one that adds a row a write, which the server's own transaction turns down.
+# Anything else, several statements first of all, which would leave that transaction, is `privileged`.
+_TIERS = {"^select [^;]*$": "read", "^insert into stock [^;]*$": "write"}
+_QUERIES = {
+    "rules": [
+        {"when": {"properties": {"sql": {"pattern": pattern}}, "required": ["sql"]}, "tier": tier}
+        for pattern, tier in _TIERS.items()
+    ],
+    "data": {"internal": []},
+}
+_ALL_ROWS = Step("query", {"sql": "select item, pieces from stock order by item"})
+
+DATABASE = Server(
+    command=("node", _npm("server-postgres"), "postgresql://clerk@127.0.0.1:{port}/postgres"),
+    rows={"query": json.dumps(_QUERIES)},
+    more=f"    resources: {READ}\n",
+    steps=(
+        _ALL_ROWS,
+        Step("postgres://clerk@127.0.0.1:{port}/stock/schema", kind="resource"),
+        Step("query", {"sql": "insert into stock values ('{who}', 1)"}, recorded="tool_error"),
+        Step("query", {"sql": "select pieces from nowhere"}, recorded="tool_error"),
+        Step("query", {"sql": "commit; delete from stock"}, refused="task.arguments"),
+        Step("query", {"sql": 1}, refused="schema.arguments"),
+        Step("drop", {"table": "stock"}, refused="schema.unknown"),
+        _ALL_ROWS,
+    ),
+)
+
 PYPI = {"git": GIT, "time": TIME}
 NPM_SERVERS = {
+    "db": DATABASE,
+    "thinking": THINKING,
     "files": FILES,
     "memory": MEMORY,
     "all": Server(_everything("stdio"), _EVERYTHING_ROWS, EVERYTHING, more=_EVERYTHING_MORE),
     "web": Server(_everything("streamableHttp"), _EVERYTHING_ROWS, EVERYTHING, more=_EVERYTHING_MORE),
 }
-SERVERS = PYPI | (NPM_SERVERS if NPM else {})
+# Servers whose resources are read, and the scheme of their URIs.
+RESOURCES = {"all": "demo", "web": "demo", "memory": "memory", "db": "postgres"}
+# What cannot be started here, and why.
+MISSING = {
+    **({} if NPM else dict.fromkeys(NPM_SERVERS, "REMIT_NPM_DIR names no directory with npm servers (`make real`)")),
+    **({} if programs() else {"db": "PostgreSQL is not installed"}),
+}
+SERVERS = {name: server for name, server in (PYPI | NPM_SERVERS).items() if name not in MISSING}
 
 
 def data(here: Path) -> Path:
