@@ -7,7 +7,7 @@ import pytest
 
 from remit.canonical import digest
 from remit.commit.model import Put, Reserve, Row, Write
-from remit.edge.store import sequencer
+from remit.edge.store import writer
 from remit.edge.store.driver import POINTS
 from remit.errors import CallerFault, Conflict, StoreFault
 from remit.ledger.checkpoint import read, verify as verify_note
@@ -332,7 +332,7 @@ async def test_checkpoints_are_kept_now_and_then_and_each_is_a_beginning_of_the_
     async with world.opened() as store:
         for n in range(6):
             await store.write(call(f"c{n}"))
-            world.at += sequencer.MILESTONE_MS // 2
+            world.at += writer.MILESTONE_MS // 2
         sizes = [read(note).checkpoint.size for note in await store.checkpoints()]
         assert sizes == [1, 3, 5]
         assert (await world.verified(store)).checkpoints == 3

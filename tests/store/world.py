@@ -1,7 +1,7 @@
 """A store in a small world: a clock that is set, a disk that fills up, faults that strike, and both drivers."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -32,10 +32,12 @@ class World:
         self.alarms: list[tuple[str, str]] = []
         self.strike_at = ""
         self.points: list[str] = []
+        self.pause: Callable[[], object] = lambda: None
         self._exports: Iterator[int] = iter(range(1000))
 
     def fault(self, point: str) -> None:
         self.points.append(point)
+        self.pause()
         if point == self.strike_at:
             raise Struck(point)
 

@@ -1,5 +1,5 @@
 """The store: state, counters and ledger behind one sequencer.
 
-`sequencer` orders writes and commits them in groups; `memory` and `sqlite` keep them. Both pass the one suite in
-`tests/store/`, which is the contract of `commit/facts.py` as tests.
+`sequencer` orders writes, `writer` commits them in groups, `memory` and `sqlite` keep them. Both drivers pass the one
+suite in `tests/store/`, which is the contract of `commit/facts.py` as tests.
 """

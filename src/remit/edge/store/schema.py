@@ -26,7 +26,7 @@ SCHEMA: Final = 2
 #          without reading the leaves. Only full ones: the hashes of the last few leaves are made of the leaves.
 # now      one row: the marks that must move with the ledger, the newest checkpoint, and `open`, the seqs of intents
 #          without an outcome as JSON, oldest first: what a start after a crash has to record as unknown.
-# history  earlier checkpoints, one in a while (see `sequencer.MILESTONE_MS`).
+# history  earlier checkpoints, one in a while (see `writer.MILESTONE_MS`).
 TABLES: Final = """
 CREATE TABLE leaves (seq INTEGER PRIMARY KEY, task TEXT, leaf BLOB NOT NULL, kept BLOB) STRICT;
 CREATE INDEX leaves_by_task ON leaves (task) WHERE task IS NOT NULL;
