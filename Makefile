@@ -30,7 +30,7 @@ endif
 .PHONY: help setup demo up test check bench docs lock clean crash fuzz real conformance peers lint types imports house coverage
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.dev  ## install everything that tests and checks need
 

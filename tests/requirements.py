@@ -139,6 +139,9 @@ WORK = (
     Requirement("WIRE-REVISIONS", "MCP revisions", "2025-06-18, 2025-11-25 and 2026-07-28 are served"),
     Requirement("WIRE-UPSTREAM", "MCP servers", "a server of any revision from 2024-11-05 on is listed and called"),
     Requirement("WIRE-REFUSAL", "what an agent sees", "a refusal reaches the model as text and ends no agent's run"),
+    Requirement("WIRE-TRANSPARENT", "MCP conformance suite", "what passes at the server passes through Remit"),
+    Requirement("WIRE-ALONE", "MCP conformance suite", "Remit refuses what a careless server would let pass"),
+    Requirement("WIRE-SENDS", "MCP conformance suite", "Remit sends what a client has to send"),
     Requirement("WIRE-REAL", "MCP servers", "published servers and clients work through Remit over HTTP and stdio"),
     Requirement(
         "WIRE-STDIO", "upstream processes", "a stdio upstream has a listed environment and dies with its group"

@@ -7,7 +7,8 @@ the body, and whatever it refuses after that it refuses with HTTP 200.
 import importlib
 import json
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 import uvicorn
@@ -20,7 +21,7 @@ VERSION = "io.modelcontextprotocol/protocolVersion"
 OWN = (b"host", b"origin", b"mcp-method", b"mcp-name", b"mcp-protocol-version")
 
 
-def believed(headers: list[tuple[bytes, bytes]], body: bytes, *, host: bytes) -> list[tuple[bytes, bytes]]:
+def believed(headers: list[tuple[bytes, bytes]], body: bytes, *, host: str) -> list[tuple[bytes, bytes]]:
     """A request's headers as they would be if they agreed with its body."""
     try:
         message = json.loads(body)
@@ -34,14 +35,17 @@ def believed(headers: list[tuple[bytes, bytes]], body: bytes, *, host: bytes) ->
         b"mcp-protocol-version": (params.get("_meta") or {}).get(VERSION),
     }
     kept = [(name, value) for name, value in headers if name not in OWN and not name.startswith(b"mcp-param-")]
-    return [*kept, *((name, _bytes(value)) for name, value in made.items() if value)]
+    return [*kept, *((name, str(value).encode()) for name, value in made.items() if value), *mirrored(params)]
 
 
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+def mirrored(params: Any) -> Iterator[tuple[bytes, bytes]]:
+    """A header for each argument that is text, whether the tool asks for it or not."""
+    for name, value in (params.get("arguments") or {}).items():
+        if isinstance(value, str):
+            yield f"mcp-param-{name}".encode(), f"=?base64?{b64encode(value.encode()).decode()}?=".encode()
 
 
-def careless(app: Any, *, host: bytes) -> Any:
+def careless(app: Any, *, host: str) -> Any:
     async def serve(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await app(scope, receive, send)
@@ -67,7 +71,7 @@ def main() -> None:
     sys.path.insert(0, sys.argv[1])
     server = importlib.import_module("mcp_everything_server.server").mcp
     host = f"127.0.0.1:{sys.argv[2]}"
-    app = careless(server.streamable_http_app(), host=host.encode())
+    app = careless(server.streamable_http_app(), host=host)
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error")
 
 
