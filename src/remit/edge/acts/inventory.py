@@ -92,7 +92,7 @@ class Inventory:
                 identity=f"{row.identity.issuer}#{row.identity.subject}" if row.identity else "local",
                 keys=tuple(sorted(kid for kid, key in view.keys.items() if key.agent == name and view.agent_key(kid))),
                 revoked=view.is_revoked("agent", name),
-                standing=standing_privilege(view, now, name),
+                standing=standing_privilege(view, now, agent=name),
             )
             for name, row in sorted(view.declared.agents.items())
         )

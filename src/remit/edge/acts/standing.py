@@ -98,7 +98,7 @@ class StandingTokens:
         return StandingIssued(token=token, jti=jti, url=row.audience, expires=row.expires, receipt=written.seqs[0])
 
 
-def standing_privilege(view: View, now: int, agent: str | None = None) -> tuple[StandingListed, ...]:
+def standing_privilege(view: View, now: int, *, agent: str | None = None) -> tuple[StandingListed, ...]:
     """Every standing token that opens a door now, the oldest first; of one agent if named."""
     found = [
         StandingListed(

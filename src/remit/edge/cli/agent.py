@@ -1,16 +1,17 @@
 """`remit agent`: the workloads of the catalogue, their keys, and whether they may still ask."""
 
+import json
 import time
-from argparse import Namespace
+from argparse import Namespace, _MutuallyExclusiveGroup
 from pathlib import Path
 from typing import Any, Final
 
 from remit.edge.cli.door import Door, Refused, segment
 from remit.edge.cli.files import read_json, read_text
 from remit.edge.cli.home import Home, existing, profile_of
-from remit.edge.cli.output import Screen, table, visible
-from remit.edge.cli.parser import Parser
-from remit.edge.cli.standing import add_reason, restore, revoke
+from remit.edge.cli.output import Screen, moment, table, visible
+from remit.edge.cli.parser import Parser, label
+from remit.edge.cli.standing import add_reason, restore, revoke, told
 from remit.errors import CallerFault, ConfigFault, Conflict, NotPermitted, RemitError
 
 # After these nothing was enrolled; after others it may have been.
@@ -22,7 +23,9 @@ def declare(parser: Parser) -> None:
     parser.command("list", "list agents: owner, model, keys, state", fill=_declare_list)
     parser.command("enroll", "give an agent a key of its own", fill=_declare_enroll)
     parser.command("token", "print one token of an agent, for a client that speaks HTTP", fill=_declare_token)
-    parser.command("revoke", "refuse an agent, or one of its keys, from the next call on", fill=_declare_revoke)
+    parser.command("headers", "print the HTTP headers of an agent's request, as JSON", fill=_declare_headers)
+    parser.command("standing-token", "issue a token that stands for days, on record", fill=_declare_standing)
+    parser.command("revoke", "refuse an agent, or one of its keys or tokens, from now on", fill=_declare_revoke)
     parser.command("restore", "let a revoked agent or key act again", fill=_declare_restore)
 
 
@@ -62,22 +65,60 @@ def _declare_token(parser: Parser) -> None:
         ),
     )
     _named(parser)
-    parser.add_argument("--connector", metavar="C", help="for `/mcp/C`, this tool server alone; else for `/mcp`")
+    _at(parser)
     parser.add_argument("--task", metavar="ID", help="the task to work under; else the agent's default one")
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="the agent's profile; else agents/NAME.json")
+    _signed_with(parser)
+
+
+def _declare_headers(parser: Parser) -> None:
+    parser.leaf(
+        _headers,
+        "Print the headers of a request of an agent as one JSON object: `Authorization` with a new token as "
+        "`remit agent token` makes it, `Remit-Client` with a label, `Remit-Task` if a task is named. For clients that "
+        "run a command to get their headers; `remit connect claude-code --http` configures one.",
+        examples=("remit agent headers scout", "remit agent headers scout --connector git --client laptop"),
+    )
+    _named(parser)
+    _at(parser)
+    parser.add_argument("--task", metavar="ID", help="the task to work under; else the agent's default one")
+    parser.add_argument(
+        "--client",
+        type=label,
+        metavar="LABEL",
+        default="headers",
+        help="what tells this client from others; else `headers`",
+    )
+    _signed_with(parser)
+
+
+def _declare_standing(parser: Parser) -> None:
+    parser.leaf(
+        _standing,
+        "Issue a token that stands for days, for a client that can hold nothing but a static header, and print it "
+        "once. Whoever has it is the agent until it expires or is revoked: prefer `remit connect`. It is on record, "
+        "named in `remit agent list` with its age, and `remit doctor` asks about it when it is old.",
+        examples=('remit agent standing-token scout --connector git --days 30 --reason "the editor runs no helper"',),
+    )
+    _named(parser)
+    parser.add_argument("--days", type=int, required=True, metavar="N", help="how long it stands, 1 to 90")
+    add_reason(parser, required=True)
+    _at(parser)
 
 
 def _declare_revoke(parser: Parser) -> None:
     parser.leaf(
         _revoke,
-        "Revoke an agent, or one of its keys and none of the others. When this returns, no call of it commits any more "
-        "and the agent's sessions are closed.",
+        "Revoke an agent, or one of its keys or standing tokens and none of the others. When this returns, no call of "
+        "it commits any more and the agent's sessions are closed.",
         examples=(
             'remit agent revoke scout --reason "its host was taken over"',
             'remit agent revoke --key PLt1EHNmfCSdpzGwkTr1GYizPiwAQ12Yn1sGkmtM2j0 --reason "replaced"',
+            'remit agent revoke --token 5f0c9a1be2d34c6b7a80 --reason "the laptop is gone"',
         ),
     )
-    _agent_or_key(parser)
+    _agent_or_key(parser).add_argument(
+        "--token", metavar="JTI", help="one standing token, as `remit agent list` shows it; it stays revoked"
+    )
     add_reason(parser, required=True)
 
 
@@ -95,12 +136,21 @@ def _named(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="the agent's name in the catalogue")
 
 
-def _agent_or_key(parser: Parser) -> None:
+def _at(parser: Parser) -> None:
+    parser.add_argument("--connector", metavar="C", help="for `/mcp/C`, this tool server alone; else for `/mcp`")
+
+
+def _signed_with(parser: Parser) -> None:
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="the agent's profile; else agents/NAME.json")
+
+
+def _agent_or_key(parser: Parser) -> _MutuallyExclusiveGroup:
     either = parser.add_mutually_exclusive_group(required=True)
     either.add_argument("name", nargs="?", metavar="NAME", help="the agent's name in the catalogue")
     either.add_argument(
         "--key", metavar="KID", help="one key, as `remit agent list` shows it; `--key=KID` if it begins with `-`"
     )
+    return either
 
 
 def _list(options: Namespace, screen: Screen) -> None:
@@ -117,7 +167,8 @@ def _list(options: Namespace, screen: Screen) -> None:
         for agent in answer["agents"]
     ]
     lines = table(("agent", "owner", "model", "environment", "state", "keys"), rows)
-    screen.answer(answer, lines or ["no agents"])
+    standing = [token for agent in answer["agents"] for token in agent.get("standing", ())]
+    screen.answer(answer, [*(lines or ["no agents"]), *map(told, standing)])
 
 
 def _enroll(options: Namespace, screen: Screen) -> None:
@@ -165,6 +216,27 @@ def _token(options: Namespace, screen: Screen) -> None:
     screen.answer({"token": token, "url": url}, (token,))
 
 
+def _headers(options: Namespace, screen: Screen) -> None:
+    from remit.edge.cli.profile import load
+
+    profile = load(options.profile or profile_of(options.home, options.name), options.name)
+    url = profile.endpoint(options.connector)
+    token = profile.issuer().mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task)
+    headers = {"Authorization": f"Bearer {token}", "Remit-Client": options.client}
+    screen.exactly(json.dumps(headers | ({"Remit-Task": options.task} if options.task else {})))
+
+
+def _standing(options: Namespace, screen: Screen) -> None:
+    about = {"days": options.days, "reason": options.reason, "connector": options.connector}
+    answer = Door(existing(options.home)).post(f"/v1/agents/{segment(options.name)}/standing-tokens", about)
+    screen.note(
+        f"it is for {visible(answer['url'])} until {moment(answer['expires'])}; whoever has it is "
+        f"{visible(options.name)}; `remit agent revoke --token {visible(answer['jti'])}` ends it; "
+        f"receipt {answer['receipt']}"
+    )
+    screen.answer(answer, (answer["token"],))
+
+
 def _enrolment(name: str) -> str:
     return f"/v1/agents/{segment(name)}/enroll"
 
@@ -184,4 +256,6 @@ def _restore(options: Namespace, screen: Screen) -> None:
 
 
 def _meant(options: Namespace) -> tuple[str, str]:
+    if getattr(options, "token", None) is not None:
+        return "token", options.token
     return ("agent", options.name) if options.key is None else ("key", options.key)

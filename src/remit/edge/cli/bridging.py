@@ -18,5 +18,5 @@ def bridge(file: Path, options: Namespace) -> None:
     def token() -> str:
         return issuer.mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task)
 
-    client = f"bridge-{secrets.token_hex(8)}"
+    client = options.label or f"bridge-{secrets.token_hex(8)}"
     asyncio.run(bridge_stdio(Destination(url=url, token=token, client=client, task=options.task)))

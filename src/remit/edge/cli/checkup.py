@@ -4,9 +4,9 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from remit import __version__
 from remit.catalogue import load
@@ -15,10 +15,11 @@ from remit.edge.cli.door import Door
 from remit.edge.cli.files import read_text
 from remit.edge.cli.finding import Finding, log_of, problem
 from remit.edge.cli.home import Home
-from remit.edge.cli.output import counted
+from remit.edge.cli.output import counted, now_ms
 from remit.edge.cli.soundness import soundness
+from remit.edge.cli.standing import told
 from remit.errors import RemitError
-from remit.limits import DISK_ALARM_BYTES, DISK_RESERVE_BYTES
+from remit.limits import DISK_ALARM_BYTES, DISK_RESERVE_BYTES, STANDING_TOKEN_OLD_DAYS
 
 _MIB: Final = 1024 * 1024
 
@@ -115,6 +116,7 @@ def _in_force(home: Home, declared: Declared) -> Iterator[Finding]:
         status = door.get("/v1/status")
         yield from (Finding("alarm", "problem", alarm) for alarm in status["alarms"])
         yield from (Finding("policy", "warning", warning) for warning in status["warnings"])
+        yield from _standing(status.get("standing", ()))
         for connector in status["connectors"]:
             if connector["detail"]:
                 name = connector["name"]
@@ -128,6 +130,15 @@ def _in_force(home: Home, declared: Declared) -> Iterator[Finding]:
         yield _policy(door, home.policy)
     except RemitError as e:
         yield problem("policy", e)
+
+
+def _standing(tokens: Iterable[dict[str, Any]]) -> Iterator[Finding]:
+    """The tokens that stand for longer than anybody may remember why."""
+    old = now_ms() - STANDING_TOKEN_OLD_DAYS * 24 * 3600 * 1000
+    for token in tokens:
+        if token["issued"] < old:
+            advice = f"if nobody needs it, `remit agent revoke --token {token['jti']} --reason TEXT`"
+            yield Finding("standing", "warning", told(token), advice)
 
 
 def _policy(door: Door, directory: Path) -> Finding:

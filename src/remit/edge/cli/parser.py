@@ -6,6 +6,7 @@
 
 import argparse
 import importlib
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any, Final, NoReturn
 from remit import __version__
 from remit.edge.cli.output import Screen
 from remit.errors import CallerFault
+from remit.limits import LABEL_CHARS_MAX
 
 _WIDTH: Final = 96
+_LABEL: Final = re.compile(rf"[A-Za-z0-9._:@-]{{1,{LABEL_CHARS_MAX}}}")
 
 Run = Callable[[argparse.Namespace, Screen], int | None]
 
@@ -31,7 +34,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "task": "open tasks, see them, end them",
     "policy": "check, apply and show policies, and explain what one decided",
     "ledger": "read, export, verify and prove the record",
-    "connect": "be an agent's stdio server, and speak to the gateway for it",
+    "connect": "be an agent's stdio server, or configure a client that starts one",
 }
 
 
@@ -82,6 +85,13 @@ class Parser(argparse.ArgumentParser):
         made = self._subcommands.add_parser(name, help=summary, fill=fill, description=_sentence(summary))
         self.commands[name] = made
         return made
+
+
+def label(text: str) -> str:
+    """A client's label, as the agents' door takes it in `Remit-Client`; for `type=`."""
+    if not _LABEL.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"`{text}` is no label: 1 to {LABEL_CHARS_MAX} of letters, digits, `._:@-`")
+    return text
 
 
 def root() -> Parser:

@@ -57,13 +57,14 @@ def load(file: Path, agent: str) -> Profile:
     """Read this agent's. Raises `ConfigFault` when it is missing, open to others or not a profile, `CallerFault` when
     it is another agent's.
     """
-    found = _read(file)
+    found = read(file)
     if found.agent != agent:
         raise CallerFault(f"the profile is `{found.agent}`'s, not `{agent}`'s", "name the right file")
     return found
 
 
-def _read(file: Path) -> Profile:
+def read(file: Path) -> Profile:
+    """Read anybody's. Raises `ConfigFault` when it is missing, open to others or not a profile."""
     data = read_secret(file, what="profile", advice="`remit agent enroll NAME` makes one")
     try:
         return msgspec.json.decode(data, type=Profile)
