@@ -7,11 +7,13 @@ gateway costs beyond it is what governing costs.
 import asyncio
 import sys
 
+from yarl import URL
+
 from remit.edge.mcp.exchange import Receive, Scope, Send
 from remit.edge.serving import listener, serve
-from remit.edge.upstream.pool import pool
+from remit.edge.upstream.pool import pool, requested
 
-_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+_PATIENCE_S = 10
 
 
 async def _serve(port: int, upstream: str) -> None:
@@ -23,8 +25,10 @@ async def _serve(port: int, upstream: str) -> None:
         while event["more_body"]:
             event = await receive()
             body += event["body"]
-        async with http.post(upstream, data=body, headers=_HEADERS) as response:
-            answer = await response.read()
+        response = await requested(http, URL(upstream), body=body, headers={}, seconds=_PATIENCE_S)
+        answer = b""
+        while part := await response.readany():
+            answer += part
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})

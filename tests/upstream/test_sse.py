@@ -328,12 +328,13 @@ async def test_a_flood_of_questions_is_answered_to_a_bound(old: Gateway, server:
 
 
 async def test_a_line_that_was_closed_sends_nothing(server: SseServer) -> None:
-    async with pool() as http:
-        wire = SseWire(http, server.url, changed=lambda: None)
-        await wire.start()
-        await wire.close()
-        with pytest.raises(UpstreamFault, match="was ended") as fault:
-            await wire.exchange(Request(method="tools/call", params=b"{}", timeout_s=1))
+    http = pool()
+    wire = SseWire(http, server.url, changed=lambda: None)
+    await wire.start()
+    await wire.close()
+    with pytest.raises(UpstreamFault, match="was ended") as fault:
+        await wire.exchange(Request(method="tools/call", params=b"{}", timeout_s=1))
+    await http.close()
     assert not fault.value.sent
     assert server.posted == []
 

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import chain
 from typing import Final
 
 from aiohappyeyeballs import start_connection
@@ -90,6 +91,8 @@ class Pool:
 
     def lost(self, connection: Connection) -> None:
         self._open.discard(connection)
+        if kept := [rest for rest in self._resting.pop(connection.origin, ()) if rest[1] is not connection]:
+            self._resting[connection.origin] = kept
 
     # Within.
 
@@ -106,14 +109,9 @@ class Pool:
     def _sweep(self) -> None:
         self._sweeping = None
         fresh = self._loop.time() - REST_S
-        for origin, resting in [*self._resting.items()]:
-            for since, connection in resting:
-                if since <= fresh:
-                    connection.abort()
-            if kept := [(since, one) for since, one in resting if not one.closing()]:
-                self._resting[origin] = kept
-            else:
-                del self._resting[origin]
+        for since, connection in chain.from_iterable(self._resting.values()):
+            if since <= fresh:
+                connection.abort()
         if self._resting:
             self._sweeping = self._loop.call_later(REST_S, self._sweep)
 

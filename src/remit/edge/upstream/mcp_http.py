@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-import aiohttp
-from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from remit.edge.upstream.headers import call_headers
+from remit.edge.upstream.http1 import Pool
+from remit.edge.upstream.http1_response import Response
 from remit.edge.upstream.message import (
     Answer,
     Message,
@@ -35,7 +35,6 @@ from remit.edge.upstream.pool import (
     ERRANDS_MAX,
     FAREWELL_S,
     FORGOTTEN,
-    broken,
     finish,
     form,
     refused,
@@ -59,7 +58,7 @@ class Elsewhere(UpstreamFault):
 class HttpWire:
     """A line to one server, and one MCP session where its generation has sessions."""
 
-    def __init__(self, http: ClientSession, url: str, *, changed: Changed) -> None:
+    def __init__(self, http: Pool, url: str, *, changed: Changed) -> None:
         self._http = http
         self._url = URL(url)
         self._changed = changed
@@ -117,12 +116,9 @@ class HttpWire:
             await asyncio.sleep(0)
         if self._session is not None and not forgotten:
             headers, self._session = {**self._headers, "Mcp-Session-Id": self._session}, None
-            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-                async with (
-                    asyncio.timeout(FAREWELL_S),
-                    self._http.delete(self._url, headers=headers, allow_redirects=False),
-                ):
-                    pass
+            with contextlib.suppress(UpstreamFault, TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    (await self._http.request("DELETE", self._url, headers=headers, connect_s=FAREWELL_S)).close()
         if self._errands:
             await asyncio.wait(self._errands, timeout=FAREWELL_S)
         for late in (*self._errands, *self._endings):
@@ -141,16 +137,13 @@ class HttpWire:
             headers["Mcp-Session-Id"] = self._session
         return headers
 
-    async def _post(self, body: bytes, headers: Mapping[str, str], *, seconds: float) -> ClientResponse:
+    async def _post(self, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Response:
         return await requested(self._http, self._url, body=body, headers=headers, seconds=seconds)
 
-    async def _read(self, response: ClientResponse, number: int) -> Answer:
+    async def _read(self, response: Response, number: int) -> Answer:
         """The answer in a response, which is closed if it holds none: on the modern wire, that cancels the request."""
         try:
             answer = await self._answer(response, number)
-        except aiohttp.ClientError as e:
-            response.close()
-            raise broken() from e
         except BaseException:
             response.close()
             raise
@@ -159,7 +152,7 @@ class HttpWire:
             spawn(finish(response), self._endings).add_done_callback(lambda _: response.close())
         return answer
 
-    async def _answer(self, response: ClientResponse, number: int) -> Answer:
+    async def _answer(self, response: Response, number: int) -> Answer:
         if response.status >= HTTPStatus.BAD_REQUEST:
             return await self._refused(response, number)
         if response.status != HTTPStatus.OK:
@@ -177,7 +170,7 @@ class HttpWire:
             return Answer(received=len(data))
         return _matched(_parsed(data), number, received=len(data))
 
-    async def _refused(self, response: ClientResponse, number: int) -> Answer:
+    async def _refused(self, response: Response, number: int) -> Answer:
         """A JSON-RPC error may come with a 4xx status; anything else is not an answer to the call.
 
         A server of the older generation may have forgotten the session: the next call opens a new one. The call in hand
@@ -194,9 +187,9 @@ class HttpWire:
             raise Elsewhere(fault.message, fault.advice, sent=fault.sent, why=fault.why)
         raise fault
 
-    async def _streamed(self, response: ClientResponse, number: int) -> Answer:
+    async def _streamed(self, response: Response, number: int) -> Answer:
         events = EventReader(RESULT_BYTES_MAX)
-        while chunk := await response.content.readany():
+        while chunk := await response.readany():
             for event in events.feed(chunk):
                 if event.size > RESULT_BYTES_MAX:
                     response.close()
@@ -230,16 +223,16 @@ class HttpWire:
         headers = dict(self._headers) if self._session is None else {**self._headers, "Mcp-Session-Id": self._session}
         with contextlib.suppress(UpstreamFault, TimeoutError):
             async with asyncio.timeout(CONNECT_S):
-                (await self._post(body, headers, seconds=CONNECT_S)).release()
+                (await self._post(body, headers, seconds=CONNECT_S)).close()
 
 
-async def _bounded(response: ClientResponse, most: int) -> bytes:
+async def _bounded(response: Response, most: int) -> bytes:
     """The body, or its first bytes, more than `most`, if it is longer."""
-    first = await response.content.readany()
-    if response.content.at_eof() or len(first) > most:
+    first = await response.readany()
+    if response.at_eof() or len(first) > most:
         return first
     whole = bytearray(first)
-    while len(whole) <= most and (chunk := await response.content.readany()):
+    while len(whole) <= most and (chunk := await response.readany()):
         whole += chunk
     return bytes(whole)
 

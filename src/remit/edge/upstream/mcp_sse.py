@@ -13,10 +13,10 @@ import contextlib
 from http import HTTPStatus
 from typing import Final
 
-import aiohttp
-from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
+from remit.edge.upstream.http1 import Pool
+from remit.edge.upstream.http1_response import Response
 from remit.edge.upstream.message import Answer, Request, not_mcp, notification_bytes
 from remit.edge.upstream.pending import Pending
 from remit.edge.upstream.pool import (
@@ -24,7 +24,6 @@ from remit.edge.upstream.pool import (
     ERRANDS_MAX,
     FAREWELL_S,
     FORGOTTEN,
-    broken,
     finish,
     form,
     refused,
@@ -42,7 +41,7 @@ _OPEN_S: Final = 10.0
 class SseWire:
     """A line to one server: one stream, and the endpoint it named."""
 
-    def __init__(self, http: ClientSession, url: str, *, changed: Changed) -> None:
+    def __init__(self, http: Pool, url: str, *, changed: Changed) -> None:
         self._http = http
         self._url = URL(url)
         self._pending = Pending(tell=self._tell, changed=changed)
@@ -106,7 +105,7 @@ class SseWire:
                 task.cancel()
             await asyncio.wait(late)
 
-    async def _opened(self) -> ClientResponse:
+    async def _opened(self) -> Response:
         headers = {"Accept": "text/event-stream"}
         response = await requested(self._http, self._url, body=None, headers=headers, seconds=_OPEN_S)
         if response.status != HTTPStatus.OK or form(response) != "text/event-stream":
@@ -114,15 +113,12 @@ class SseWire:
             raise not_mcp(f"the tool server offers no stream of events (HTTP status {response.status})")
         return response
 
-    async def _listen(self, response: ClientResponse) -> None:
+    async def _listen(self, response: Response) -> None:
         """Hear the stream to its end, or to what must not be on it."""
         events = EventReader(RESULT_BYTES_MAX)
-        try:
-            while chunk := await response.content.readany():
-                for event in events.feed(chunk):
-                    self._heard(event)
-        except aiohttp.ClientError as e:
-            raise broken() from e
+        while chunk := await response.readany():
+            for event in events.feed(chunk):
+                self._heard(event)
 
     def _heard(self, event: Event) -> None:
         if event.name == b"endpoint":

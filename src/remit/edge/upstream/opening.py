@@ -8,9 +8,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from aiohttp import ClientSession
-
 from remit.edge.upstream.conversation import Conversation, by_handshake, opened
+from remit.edge.upstream.http1 import Pool
 from remit.edge.upstream.mcp_http import Elsewhere, HttpWire
 from remit.edge.upstream.mcp_sse import SseWire
 from remit.edge.upstream.mcp_stdio import StdioWire
@@ -30,7 +29,7 @@ class Opener:
         self._admit = admit
         self._seconds = seconds
         self._launcher = Launcher(logs)
-        self._http: ClientSession | None = None
+        self._http: Pool | None = None
         self._legacy: set[str] = set()
         self._streamed: set[str] = set()
 

@@ -1,7 +1,7 @@
 """HTTP as every line to a tool server uses it: one client, how it asks, and what its failures mean.
 
 Rules: a request is made once. No redirect is followed, no cookie kept, no proxy or netrc read from the environment, no
-compressed answer accepted. Certificates are verified.
+compressed answer accepted. Certificates are verified. What goes over the wire is in `http1`.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from collections.abc import Coroutine, Mapping
 from http import HTTPStatus
 from typing import Final
 
-import aiohttp
-from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
+from remit.edge.upstream.http1 import Pool
+from remit.edge.upstream.http1_response import Response
 from remit.edge.upstream.message import not_mcp
 from remit.errors import UpstreamFault
 
@@ -29,53 +29,34 @@ _ALWAYS: Final = {
     "Content-Type": "application/json",
     "User-Agent": "remit",
 }
-# Raised before the first byte of a request is written, and only then.
-_NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
-def pool() -> ClientSession:
+def pool() -> Pool:
     """The one HTTP client of a process: connections are shared, sessions of MCP are not. Needs a running loop."""
-    return ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=_ALWAYS,
-        auto_decompress=False,
-        trust_env=False,
-        timeout=ClientTimeout(total=None),
-    )
+    return Pool(_ALWAYS)
 
 
 async def requested(
-    http: ClientSession, url: URL, *, body: bytes | None, headers: Mapping[str, str], seconds: float
-) -> ClientResponse:
+    http: Pool, url: URL, *, body: bytes | None, headers: Mapping[str, str], seconds: float
+) -> Response:
     """POST the body, or GET if there is none, once. Raises `UpstreamFault`; `seconds` is what the caller waits."""
-    connect = ClientTimeout(total=None, connect=min(CONNECT_S, seconds / 2))
     method = "GET" if body is None else "POST"
-    try:
-        return await http.request(method, url, data=body, headers=headers, allow_redirects=False, timeout=connect)
-    except _NOT_CONNECTED as e:
-        raise UpstreamFault(f"the tool server at `{url.origin()}` cannot be reached", sent=False) from e
-    except aiohttp.ClientError as e:
-        raise broken() from e
+    return await http.request(method, url, headers=headers, body=body, connect_s=min(CONNECT_S, seconds / 2))
 
 
-async def finish(response: ClientResponse) -> None:
+async def finish(response: Response) -> None:
     """Let a server end what it has answered, so that the connection can be used again; but not for long."""
-    with contextlib.suppress(aiohttp.ClientError, OSError):
+    with contextlib.suppress(UpstreamFault, TimeoutError):
         async with asyncio.timeout(FAREWELL_S):
-            while await response.content.readany():
+            while await response.readany():
                 pass
 
 
-def form(response: ClientResponse) -> str:
+def form(response: Response) -> str:
     """The media type of a response, empty if it is encoded in a way we did not accept."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return ""
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def broken() -> UpstreamFault:
-    return UpstreamFault("the connection to the tool server broke", sent=True)
 
 
 def refused(status: int) -> UpstreamFault:
