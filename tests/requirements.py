@@ -91,6 +91,11 @@ IDENTITY = (
     Requirement("IDENT-SPIFFE", "SPIFFE JWT-SVID", "a JWT-SVID is verified against its trust domain's bundle"),
     Requirement("IDENT-DOOR", "two doors", "a person's token is 401 at the agents' door, and the other way round"),
     Requirement("IDENT-REVOKED", "invariant 10", "a revoked agent or key is refused"),
+    Requirement(
+        "IDENT-STANDING",
+        "zero standing privilege",
+        "a standing token is refused without its row, or once it is revoked",
+    ),
     Requirement("IDENT-ONE", "exact mapping", "two agents mapped from one issuer and subject is a load error"),
     Requirement("IDENT-METADATA", "RFC 9728 §3", "the protected resource describes itself"),
     Requirement("IDENT-CHALLENGE", "RFC 9728 §5.1", "a 401 says where the metadata is"),

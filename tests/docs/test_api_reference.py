@@ -13,6 +13,7 @@ from remit.edge.acts.gateway import Status
 from remit.edge.acts.inventory import AgentListed, Changed
 from remit.edge.acts.ledger import Erased
 from remit.edge.acts.policies import Checked, Current
+from remit.edge.acts.standing import StandingIssued
 from remit.edge.acts.who import MAY
 from remit.edge.api import door
 from remit.edge.api.routes import Acts, routes
@@ -25,7 +26,20 @@ from remit.task.model import History
 PAGE = (Path(__file__).parents[2] / "docs/reference/api.md").read_text()
 SHAPES = {
     shape.__name__: shape
-    for shape in (AgentListed, Changed, Checked, Current, Difference, Erased, History, Listed, Pinned, Status, Task)
+    for shape in (
+        AgentListed,
+        Changed,
+        Checked,
+        Current,
+        Difference,
+        Erased,
+        History,
+        Listed,
+        Pinned,
+        StandingIssued,
+        Status,
+        Task,
+    )
 }
 SERVED = {f"{method} {path}": shape for (method, path), (_, shape) in routes(cast("Acts", None)).items()}
 EXAMPLES = re.findall(r"^```json ([A-Z]\w+)\n(.+?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -35,7 +35,13 @@ def declare(parser: Parser) -> None:
             "remit connect codex --undo",
         ),
     )
-    parser.add_argument("client", nargs="?", choices=_CLIENTS, help="the client to configure; none: be the bridge")
+    parser.add_argument(
+        "client",
+        nargs="?",
+        choices=_CLIENTS,
+        metavar="CLIENT",
+        help="`claude-code`, `codex`, `cursor` or `vscode`: configure it; none: be the bridge",
+    )
     parser.add_argument("--agent", metavar="NAME", help="the agent to be; an entry may leave it to the profile")
     parser.add_argument("--task", metavar="ID", help="the task to work under; else the agent's default one")
     parser.add_argument("--connector", metavar="NAME", help="only this tool server; else all within reach")

@@ -91,7 +91,7 @@ def _put(text: str, node: Node, path: tuple[str, ...], *, given: Mapping[str, An
     found = _member(node, name)
     if rest:
         return _put(text, found.node, tuple(rest), given=given)
-    indent = _indent(text, found.start) if "\n" in text[node.start : node.end] else None
+    indent = _indent(text, found.start) if "\n" in text[found.start : found.node.end] else None
     return text[: found.node.start] + _rendered(text, given, indent) + text[found.node.end :]
 
 
@@ -100,12 +100,11 @@ def _insert(text: str, node: Node, name: str, *, given: Mapping[str, Any]) -> st
     members, close = node.members or (), node.end - 1
     last = members[-1] if members else None
     at = len(text[:close].rstrip(_BLANK))
-    if last and "\n" not in text[node.start : node.end]:
+    if last and "\n" not in text[at:close]:
         piece, behind = f" {json.dumps(name)}: {_rendered(text, given, None)}", ""
     else:
-        outer = _indent(text, node.start) or ""
-        indent = _indent(text, last.start) if last else None
-        indent = outer + _unit(text) if indent is None else indent
+        outer = _indent(text, node.start)
+        indent = _indent(text, last.start) if last else outer + _unit(text)
         piece = f"{_newline(text)}{indent}{json.dumps(name)}: {_rendered(text, given, indent)}"
         behind = "" if "\n" in text[at:close] else _newline(text) + outer
     if last and last.comma is not None:
@@ -143,13 +142,10 @@ def _rendered(text: str, given: Mapping[str, Any], indent: str | None) -> str:
     return json.dumps(given, indent=_unit(text), ensure_ascii=False).replace("\n", _newline(text) + indent)
 
 
-def _indent(text: str, at: int) -> str | None:
-    """The blanks before a place that is the first of its line, of the line's first place otherwise; None in a text of
-    one line.
-    """
-    line = text.rfind("\n", 0, at) + 1
-    blanks = re.match(r"[ \t]*", text[line:at])
-    return blanks[0] if blanks and "\n" in text.strip(_BLANK) else None
+def _indent(text: str, at: int) -> str:
+    """The blanks that the line of a place begins with."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _unit(text: str) -> str:
