@@ -18,6 +18,9 @@ endif
 ifneq ($(wildcard $(PEERS)/mcp130/.done),)
 export REMIT_MCP130 ?= $(CURDIR)/$(PEERS)/mcp130/bin/python
 endif
+ifneq ($(wildcard $(PEERS)/fuzz/.done),)
+export REMIT_FUZZ_PYTHON ?= $(CURDIR)/$(PEERS)/fuzz/bin/python
+endif
 ifneq ($(wildcard $(PEERS)/inspector/.done),)
 export REMIT_INSPECTOR ?= $(CURDIR)/$(PEERS)/inspector
 endif
@@ -26,7 +29,7 @@ export REMIT_FRAMEWORKS ?= $(CURDIR)/$(PEERS)/frameworks/bin/python
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench docs lock clean crash fuzz real conformance peers lint types imports house coverage
+.PHONY: help setup demo up test check bench docs lock clean crash fuzz soak real conformance peers lint types imports house coverage
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,8 +74,12 @@ docs: .venv/.dev  ## regenerate what docs/ takes from the code
 crash: .venv/.dev  ## long: kill the gateway at 500 points and compare what was sent with the ledger
 	@REMIT_LONG=1 $(BIN)/pytest -m crash
 
-fuzz: .venv/.dev  ## long: generated input, many examples
-	@REMIT_LONG=1 $(BIN)/pytest -m fuzz
+fuzz: .venv/.dev $(PEERS)/fuzz/.done  ## long: coverage-guided fuzzing of the parsers (REMIT_FUZZ_MINUTES, 60)
+	@REMIT_LONG=1 $(BIN)/pytest -m "fuzz and not slow"
+	@PYTHONPATH=src:. $(PEERS)/fuzz/bin/python -m tests.fuzz.guided --minutes $${REMIT_FUZZ_MINUTES:-60}
+
+soak: .venv/.dev  ## long: a gateway under load and trouble of every kind (REMIT_SOAK_MINUTES, 30)
+	@REMIT_SOAK_MINUTES=$${REMIT_SOAK_MINUTES:-30} $(BIN)/pytest -m soak -s -o faulthandler_timeout=0
 
 real: .venv/.dev peers  ## long: tool servers and clients other people publish (needs Node)
 	@$(MAKE) --no-print-directory .real
@@ -84,7 +91,7 @@ real: .venv/.dev peers  ## long: tool servers and clients other people publish (
 conformance: .venv/.dev peers  ## the official MCP suite, against a tool server and through the gateway (needs Node)
 	@$(BIN)/python -m tools.conformance
 
-peers: $(foreach peer,npm mcp130 inspector frameworks conformance mcp-sdk,$(PEERS)/$(peer)/.done)  ## install what `make real` talks to
+peers: $(foreach peer,npm mcp130 inspector frameworks fuzz conformance mcp-sdk,$(PEERS)/$(peer)/.done)  ## install what `make real` talks to
 
 lock: .venv/.uv  ## pin anew what pyproject.toml asks for (UPGRADE=1: to the newest)
 	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
@@ -119,7 +126,8 @@ $(PEERS)/npm/.done $(PEERS)/inspector/.done $(PEERS)/conformance/.done: $(PEERS)
 
 $(PEERS)/mcp130/.done: requirements/legacy.txt
 $(PEERS)/frameworks/.done: requirements/frameworks.txt
-$(PEERS)/mcp130/.done $(PEERS)/frameworks/.done: .venv/.uv
+$(PEERS)/fuzz/.done: requirements/demo.txt requirements/fuzz.txt
+$(PEERS)/mcp130/.done $(PEERS)/frameworks/.done $(PEERS)/fuzz/.done: .venv/.uv
 	@test -x $(@D)/bin/python || $(BIN)/python -m venv --without-pip $(@D)
 	@$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $(filter %.txt,$^)
 	@touch $@

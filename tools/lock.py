@@ -55,6 +55,7 @@ def main() -> None:
     pin("dev", "--group", "dev", "--constraint", "requirements/demo.txt", options=options)
     pin("legacy", "--group", "legacy", options=options)
     pin("frameworks", "--group", "frameworks", options=options)
+    pin("fuzz", "--group", "fuzz", options=options)
     for package in LOCKS.glob("*/package.json"):
         pin_npm(package, upgrade=upgrade)
     pin("sdist", "--group", "sdist", options=options)
