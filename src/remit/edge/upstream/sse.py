@@ -7,6 +7,7 @@ a broken stream is never resumed. Source: WHATWG HTML section 9.2.6.
 from typing import Final, NamedTuple
 
 _ENDS_BYTES: Final = 4096
+_NAME_BYTES: Final = 64  # longer than any name in use; what is cut off a longer one makes it none of them
 _UNNAMED: Final = b"message"
 
 
@@ -57,7 +58,7 @@ class EventReader:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"event":
-            self._name = value
+            self._name = value[:_NAME_BYTES]
         elif field == b"data":
             self._add(value if self._data is None else b"\n" + value)
         return field
