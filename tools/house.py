@@ -37,6 +37,7 @@ WAIVED: dict[tuple[str, str], str] = {
     ("positional", "ledger/verify.py"): "what is checked, by which keys, against what was saved: the auditor's order",
     ("names", "limits.py"): "the list of limits",
     ("names", "ledger/receipt.py"): "the record's whole wire format, read as one page",
+    ("names", "edge/workers/wire.py"): "the conversation between two processes, read as one page",
     ("names", "catalogue/model.py"): "the catalogue's vocabulary, read as one page",
 }
 

@@ -1,14 +1,17 @@
 """The composition root: the only module that names concrete drivers.
 
 `open_gateway` puts a gateway together from a home directory, under the store's lock; `run` serves both doors until it
-is told to stop; `offline` is the people's door alone, in the caller's process. Nothing here decides about a call.
+is told to stop, alone or with worker processes, of which each runs `work`; `offline` is the people's door alone, in the
+caller's process. Nothing here decides about a call.
 """
 
 import asyncio
 import os
 import signal
+import socket
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,7 +21,7 @@ from msgspec import Struct
 from remit import __version__
 from remit.canonical import digest
 from remit.catalogue import load
-from remit.catalogue.model import Declared, Gateway as GatewayRow
+from remit.catalogue.model import Contract, Declared, Gateway as GatewayRow
 from remit.edge.acts.contracts import Contracts
 from remit.edge.acts.gateway import Keeper, recover
 from remit.edge.acts.inventory import Inventory
@@ -33,9 +36,9 @@ from remit.edge.api.routes import Acts, routes
 from remit.edge.cli.home import Home
 from remit.edge.denials import Recorder
 from remit.edge.keys.authenticator import Standing, TokenAuthenticator
-from remit.edge.keys.domain import Domain
+from remit.edge.keys.domain import Domain, published
 from remit.edge.keys.fetch import Fetcher
-from remit.edge.keys.files import TokenKey, load_key
+from remit.edge.keys.files import load_key
 from remit.edge.keys.jwks import KeyDirectory
 from remit.edge.keys.signing import load_signer
 from remit.edge.limiter import Limiter
@@ -45,12 +48,21 @@ from remit.edge.mcp.governed import Governed
 from remit.edge.randomness import Randomness
 from remit.edge.recent import Recent
 from remit.edge.routine import Routine
-from remit.edge.serving import Serving, Tls, listener, serve, unix_listener
+from remit.edge.serving import Tls, listener, serve, unix_listener
 from remit.edge.store.publish import Publisher
 from remit.edge.store.sequencer import Sequencer
 from remit.edge.store.sqlite import open_sqlite
 from remit.edge.upstream.sessions import Known, Sessions
+from remit.edge.workers.crew import Crew, Everywhere, Shared
+from remit.edge.workers.line import Line
+from remit.edge.workers.passage import Passage, Passed
+from remit.edge.workers.routing import Owned, Router, owners
+from remit.edge.workers.wire import Welcome
+from remit.edge.workers.worker import Main
 from remit.errors import ConfigFault, StoreFault
+from remit.forward.facts import Upstreams
+from remit.identity.facts import Authenticator
+from remit.identity.model import Key
 from remit.identity.resource import authorization_servers, site_of
 from remit.limits import CHECKPOINT_EVERY_S, CONTRACT_CHECK_S
 from remit.world import World
@@ -59,6 +71,8 @@ _FLUSH_S: Final = 1.0
 _EXPIRE_S: Final = 5.0
 _WATCH_S: Final = 0.5
 _PATIENCE_S: Final = 3.0
+# What a worker process runs. Without `-P` it would look for modules where the gateway happened to be started.
+WORKER: Final = (sys.executable, "-P", "-m", "remit.edge.cli.worker")
 
 
 def now_ms() -> int:
@@ -87,10 +101,16 @@ class Alarms:
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
-    """A gateway put together: what is in force, what may be done, a call's ports, the doors as ASGI applications."""
+    """A gateway put together: what is in force, what may be done, a call's ports, the doors as ASGI applications.
+
+    With a `crew`, agents are served by its workers.
+    """
 
     home: Home
+    text: str
     url: str
+    token_key: Key
+    crew: Crew | None
     store: Sequencer
     live: Live
     acts: Acts
@@ -109,13 +129,13 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_gateway(root: Path, *, via: str = "socket") -> AsyncIterator[Gateway]:
+async def open_gateway(root: Path, *, via: str = "socket", workers: int = 1) -> AsyncIterator[Gateway]:
     """A gateway over the home at `root`, holding its store's lock; closed on exit. Raises `ConfigFault`, `StoreFault`.
 
     Calls that a crash cut off between intent and outcome are closed as unknown before anything else happens.
     """
     home = Home(root)
-    signer, token_key = load_signer(home.keys / "ledger.key"), load_key(home.keys / "tokens.key")
+    signer = load_signer(home.keys / "ledger.key")
     text = _text(home.catalogue)
     random = Randomness()
     alarms = Alarms()
@@ -129,7 +149,8 @@ async def open_gateway(root: Path, *, via: str = "socket") -> AsyncIterator[Gate
     )
     try:
         await recover(store, store.open_intents())
-        gateway = _assembled(home, text, held=_Held(store, token_key, random), via=via)
+        crew = Crew(store, workers) if workers > 1 else None
+        gateway = _assembled(home, text, held=_Held(store, crew, random), via=via)
         alarms.heard_by(gateway.keeper.alarm)
         try:
             yield gateway
@@ -140,16 +161,17 @@ async def open_gateway(root: Path, *, via: str = "socket") -> AsyncIterator[Gate
         await store.close()
 
 
-async def run(root: Path, *, ready: Callable[[Gateway], None], develop: bool = False) -> None:
+async def run(root: Path, *, ready: Callable[[Gateway], None], develop: bool = False, workers: int = 1) -> None:
     """Serve both doors until SIGTERM or SIGINT. `ready` is called once both accept connections.
 
-    `develop` applies policy files as they change, as the person who runs this process.
+    `develop` applies policy files as they change, as the person who runs this process. With more than one of `workers`
+    as many processes serve agents, and this one the rest.
     """
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     routine = Routine()
-    async with serving(root, routine) as gateway:
+    async with serving(root, routine, workers=workers) as gateway:
         if develop:
             who = person(gateway.live.view(), os.getuid())
             watched = WatchedPolicies(gateway.acts.policies, who, directory=gateway.home.policy)
@@ -171,9 +193,9 @@ async def offline(root: Path) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def serving(root: Path, routine: Routine) -> AsyncIterator[Gateway]:
+async def serving(root: Path, routine: Routine, *, workers: int = 1) -> AsyncIterator[Gateway]:
     """A gateway with both doors open and its routines running; its start and orderly stop are on record."""
-    async with open_gateway(root) as gateway, AsyncExitStack() as running:
+    async with open_gateway(root, workers=workers) as gateway, AsyncExitStack() as running:
         await gateway.keeper.started()
         running.push_async_callback(gateway.keeper.stopped)
         running.push_async_callback(routine.stop)
@@ -182,49 +204,156 @@ async def serving(root: Path, routine: Routine) -> AsyncIterator[Gateway]:
         routine.every(_EXPIRE_S, gateway.acts.tasks.expire)
         publisher = Publisher(gateway.store, gateway.checkpoint_to, on_alarm=gateway.keeper.alarm)
         routine.every(CHECKPOINT_EVERY_S, publisher.publish)
-        for server in await _doors(gateway):
-            running.push_async_callback(server.stop)
+        await _open_doors(gateway, running)
         yield gateway
 
 
-async def _doors(gateway: Gateway) -> list[Serving]:
+async def _open_doors(gateway: Gateway, running: AsyncExitStack) -> None:
     row, home = gateway.live.view().declared.gateway, gateway.home
-    tls = Tls(home.root / row.tls_cert, home.root / row.tls_key) if row.tls_cert and row.tls_key else None
-    opened: list[Serving] = [
-        await serve(gateway.agents, listener(*_address(row.listen)), tls=tls),
-        await serve(gateway.people, unix_listener(home.socket)),
-    ]
+    tls, listening = _tls(home, row), listener(*_address(row.listen))
+    if gateway.crew is None:
+        running.push_async_callback((await serve(gateway.agents, listening, tls=tls)).stop)
+    else:
+        running.callback(listening.close)
+        running.push_async_callback(gateway.crew.stop)
+        await gateway.crew.start(_main(gateway, gateway.crew, listening))
+    running.push_async_callback((await serve(gateway.people, unix_listener(home.socket))).stop)
     if row.people is not None:
-        opened.append(await serve(gateway.people, listener(*_address(row.people)), tls=tls))
-    return opened
+        running.push_async_callback((await serve(gateway.people, listener(*_address(row.people)), tls=tls)).stop)
+
+
+def _main(gateway: Gateway, crew: Crew, listening: socket.socket) -> Main:
+    """What this process does for its workers."""
+    store = gateway.store
+
+    def welcome(index: int) -> Welcome:
+        return Welcome(
+            moved=store.readable(),
+            catalogue=gateway.text,
+            url=gateway.url,
+            index=index,
+            workers=crew.size,
+            token_key=gateway.token_key,
+        )
+
+    async def closed(intents: frozenset[int]) -> None:
+        left = tuple(one for one in store.open_intents() if one.seq in intents)
+        await recover(store, left, why="the worker that made the call ended before the outcome was recorded")
+
+    return Main(
+        store=store,
+        command=(*WORKER, str(gateway.home.root)),
+        listening=listening,
+        welcome=welcome,
+        observe=gateway.acts.contracts.observe,
+        used=gateway.acts.tasks.heard_of,
+        closed=closed,
+        passed=crew.passed,
+    )
+
+
+async def work(root: Path, line: socket.socket, *, passage: socket.socket, listening: socket.socket) -> None:
+    """Serve agents as one worker of the gateway over `root`, until it is told to stop or the main process is gone.
+
+    `line` and `passage` lead to the main process, `listening` is where agents connect.
+    """
+    home, random = Home(root), Randomness()
+    told = Line()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.stopping.set)
+    welcome, replica = await told.join(line)
+    declared = load(welcome.catalogue, str(home.catalogue))
+    live = Live(replica, declared, digest=digest(welcome.catalogue.encode()))
+    replica.changed = live.changed
+    owner = owners(declared, welcome.workers)
+    inside = _inside(
+        _Ground(home, live, welcome.token_key, random),
+        replica.observe,
+        proved=lambda anyone: Owned(anyone, owner, own=welcome.index),
+    )
+    door = Governed(inside.world, lambda: published(welcome.token_key, live.view()))
+    adopting: set[asyncio.Task[None]] = set()
+
+    def adopt(passed: Passed) -> None:
+        task = asyncio.ensure_future(server.adopt(*passed.taken()))
+        adopting.add(task)
+        task.add_done_callback(adopting.discard)
+
+    passing = Passage(passage, adopt)
+    server = await serve(
+        agents_door(door, _settings(declared, welcome.url)),
+        listening,
+        tls=_tls(home, declared.gateway),
+        divert=Router(owner, own=welcome.index, send=passing.send),
+    )
+    routine = Routine()
+    routine.every(_FLUSH_S, inside.recorder.flush)
+    told.ready(inside.upstreams.end)
+    ended = [asyncio.create_task(one.wait()) for one in (told.stopping, told.lost, routine.broken)]
+    await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+    if told.lost.is_set():
+        # Nothing can be recorded any more, so nothing may be sent any more.
+        await inside.upstreams.close()
+        raise StoreFault("the gateway's main process is gone", "restart the gateway")
+    await server.stop()
+    await routine.stop()
+    for close in inside.closing:
+        await close()
+    passing.close()
+    told.close()
 
 
 class _Held(NamedTuple):
-    """What of a home is open: its store, its token key, and randomness for this process."""
+    """What of a home is open: its store, the workers over it, and randomness for this process."""
 
     store: Sequencer
-    token_key: TokenKey
+    crew: Crew | None
     random: Randomness
 
 
-def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
-    store, token_key, random = held
-    declared = load(text, str(home.catalogue))
-    live = Live(store, declared, digest=digest(text.encode()))
-    url = _url(declared.gateway)
-    contracts = Contracts(live, now_ms)
-    upstreams = Sessions(_known(live), contracts.observe, logs=home.state / "logs")
+class _Ground(NamedTuple):
+    """What a process that serves calls stands on. `token_key` is the public half."""
+
+    home: Home
+    live: Live
+    token_key: Key
+    random: Randomness
+
+
+class _Inside(Struct, frozen=True, kw_only=True):
+    """What a process that serves calls is made of."""
+
+    upstreams: Upstreams
+    tasks: Tasks
+    authenticator: Authenticator
+    recorder: Recorder
+    world: World
+    closing: tuple[Callable[[], Awaitable[None]], ...]
+
+
+def _inside(
+    ground: _Ground,
+    observe: Callable[[str, Sequence[Contract]], Awaitable[None]],
+    *,
+    reached: Callable[[Upstreams], Upstreams] = lambda own: own,
+    proved: Callable[[Authenticator], Authenticator] = lambda anyone: anyone,
+) -> _Inside:
+    """`observe` is told what tool servers say of themselves; `reached` and `proved` may put something around the
+    upstreams and around who says who asks.
+    """
+    home, live, token_key, random = ground
+    upstreams = reached(Sessions(_known(live), observe, logs=home.state / "logs"))
     tasks = Tasks(live, upstreams, now=now_ms, new_id=random.new_id)
-    keeper = Keeper(live, upstreams, sequence=store.sequence, url=url, text=text)
     fetcher = Fetcher(home.root)
-    authenticator = TokenAuthenticator(
-        Standing(view=live.view, epoch=store.epoch, now_ms=now_ms),
-        KeyDirectory(fetcher, now_ms),
-        token_keys={token_key.public.kid: token_key.public},
+    authenticator = proved(
+        TokenAuthenticator(
+            Standing(view=live.view, epoch=live.store.epoch, now_ms=now_ms),
+            KeyDirectory(fetcher, now_ms),
+            token_keys={token_key.kid: token_key},
+        )
     )
-    recorder = Recorder(store, now_ms)
+    recorder = Recorder(live.store, now_ms)
     world = World(
-        store=store,
+        store=live.store,
         authenticator=authenticator,
         upstreams=upstreams,
         admission=Limiter(),
@@ -236,6 +365,32 @@ def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
         now=now_ms,
         new_id=random.new_id,
     )
+    return _Inside(
+        upstreams=upstreams,
+        tasks=tasks,
+        authenticator=authenticator,
+        recorder=recorder,
+        world=world,
+        closing=(upstreams.close, fetcher.close, recorder.close),
+    )
+
+
+def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
+    store, crew, random = held
+    token_key = load_key(home.keys / "tokens.key")
+    declared = load(text, str(home.catalogue))
+    live = Live(store if crew is None else Shared(store, crew), declared, digest=digest(text.encode()))
+    url = _url(declared.gateway)
+    contracts = Contracts(live, now_ms)
+    inside = _inside(
+        _Ground(home, live, token_key.public, random),
+        contracts.observe,
+        reached=lambda own: own if crew is None else Everywhere(own, crew),
+    )
+    tasks, upstreams, authenticator = inside.tasks, inside.upstreams, inside.authenticator
+    keeper = Keeper(live, upstreams, sequence=store.sequence, url=url, text=text)
+    if crew is not None:
+        keeper.workers = crew.status
     domain = Domain(token_key, live.view, url=url, now_ms=now_ms)
     acts = Acts(
         tasks=tasks,
@@ -251,16 +406,19 @@ def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
     doorkeeper = Doorkeeper(view=live.view, authenticator=authenticator, audience=f"{url}/v1", via=via)
     return Gateway(
         home=home,
+        text=text,
         url=url,
+        token_key=token_key.public,
+        crew=crew,
         store=store,
         live=live,
         acts=acts,
         keeper=keeper,
-        recorder=recorder,
-        world=world,
-        agents=agents_door(Governed(world, domain.jwks), _settings(declared, url)),
+        recorder=inside.recorder,
+        world=inside.world,
+        agents=agents_door(Governed(inside.world, domain.jwks), _settings(declared, url)),
         people=people_door(routes(acts), doorkeeper),
-        closing=(upstreams.close, fetcher.close, recorder.close),
+        closing=inside.closing,
     )
 
 
@@ -285,6 +443,10 @@ def _known(live: Live) -> Known:
         pinned_server=pinned_server,
         processes=lambda agent: live.view().agent(agent).limits.processes,
     )
+
+
+def _tls(home: Home, row: GatewayRow) -> Tls | None:
+    return Tls(home.root / row.tls_cert, home.root / row.tls_key) if row.tls_cert and row.tls_key else None
 
 
 def _url(row: GatewayRow) -> str:

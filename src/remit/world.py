@@ -11,7 +11,7 @@ from msgspec import Struct
 from remit.call import Ask
 from remit.catalogue import View
 from remit.catalogue.model import AgentLimits
-from remit.commit.facts import Store
+from remit.commit.facts import Sequenced
 from remit.forward.facts import Upstreams
 from remit.identity.facts import Authenticator
 from remit.identity.model import Principal
@@ -73,7 +73,7 @@ class World(Struct, frozen=True, kw_only=True):
     `recent` remembers that a call with this digest is about to be sent, and names the one before it ("" if none).
     """
 
-    store: Store
+    store: Sequenced
     authenticator: Authenticator
     upstreams: Upstreams
     admission: Admission

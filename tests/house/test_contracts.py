@@ -11,7 +11,7 @@ PACKAGE = ROOT / "src" / "remit"
 
 SHELL = {"case", "facts", "flow", "listing", "records", "world"}
 WORLD = {"app", "config", "edge"}
-DRIVERS = {"keys", "store", "upstream"}
+DRIVERS = {"keys", "store", "upstream", "workers"}
 
 
 @pytest.fixture(scope="module")

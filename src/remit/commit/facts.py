@@ -7,8 +7,8 @@ from remit.commit.model import Row, Write, Written
 from remit.ledger.receipt import Value
 
 
-class Store(Protocol):
-    """State, counters and ledger of one gateway, behind exactly one sequencer.
+class Sequenced(Protocol):
+    """State and counters of one gateway and the one way to change them, behind exactly one sequencer.
 
     *Atomicity.* A `Write` happens whole or not at all, in one order for all writes. Its conditions are checked
     against the state after every earlier write, in flight included, so 64 concurrent reservations under a limit of
@@ -26,7 +26,9 @@ class Store(Protocol):
     *Disk.* Below the reserve, writes of what agents cause (intents, denials, noise) raise `Denied(commit.disk)`; the
     reserve is for outcomes, revocations and whatever else ends or stops something.
 
-    Reads are of the sequenced state, which may be ahead of the durable one by a group commit.
+    *Reads* are of the sequenced state, which may be ahead of the durable one by a group commit. In a process of its
+    own they may be behind the sequencer by what is on its way, but never torn and never out of order: whoever reads an
+    epoch reads everything that was true under it, and after a refused write what it was refused for.
     """
 
     def epoch(self) -> int:
@@ -54,8 +56,12 @@ class Store(Protocol):
         ...
 
     async def enqueue(self, write: Write) -> Written:
-        """Sequenced when it returns. Raises like `write`. Where the sequencer is in this process it does not suspend."""
+        """Sequenced when it returns. Raises like `write`. Beside the sequencer it does not suspend."""
         ...
+
+
+class Store(Sequenced, Protocol):
+    """The same with its ledger, where the sequencer is."""
 
     async def blob(self, digest: str) -> bytes | None:
         """A content-addressed blob."""

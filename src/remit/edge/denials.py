@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from remit.canonical import digest
-from remit.commit.facts import Store
+from remit.commit.facts import Sequenced
 from remit.commit.model import Write
 from remit.ledger.receipt import Denial, Draft, Noise
 from remit.limits import DENIAL_WINDOW_MS, NOISE_WINDOW_MS
@@ -37,7 +37,7 @@ class _Repeats:
 class Recorder:
     """Implements `world.Denials`. `flush` is called on a timer and at the end."""
 
-    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+    def __init__(self, store: Sequenced, now: Callable[[], int]) -> None:
         self._store = store
         self._now = now
         self._kinds: dict[tuple[str, ...], _Repeats] = {}

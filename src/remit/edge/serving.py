@@ -2,6 +2,9 @@
 
 On a unix socket it says who is at the other end, as the kernel knows (SO_PEERCRED), in `scope["extensions"]`; on TCP
 the key is absent. It reaches into uvicorn's protocol class, which is pinned to a minor version for that reason.
+
+Where several processes serve one address, each request's head is shown to a `Divert` before anything is made of it: the
+connection may be for another process, which then `adopt`s it with what was read so far.
 """
 
 import asyncio
@@ -9,13 +12,14 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from remit.edge.mcp.exchange import App
 from remit.errors import CallerFault, ConfigFault
@@ -24,9 +28,15 @@ from remit.limits import CONNECTIONS_MAX, REQUEST_ARRIVES_S
 _KEEP_ALIVE_S: Final = 75
 _GRACE_S: Final = 10
 _BACKLOG: Final = 1024
+# A head longer than this is left to the parser, which refuses it.
+_HEAD_BYTES_MAX: Final = 64 * 1024
 _UCRED: Final = struct.Struct("3i")
 PEER_UID: Final = "remit.peer_uid"
 SWEEP_S: Final = 1.0
+
+
+# Given the bytes from a request's beginning on, its head whole, and its connection: whether it was taken away.
+Divert = Callable[[bytes, asyncio.Transport], bool]
 
 
 class Tls(Struct, frozen=True):
@@ -51,6 +61,10 @@ class Serving:
         """Accept nothing more, let what runs end within the grace period, return when all is closed."""
         self._server.stopping.set()
         await self._task
+
+    async def adopt(self, sock: socket.socket, read: bytes) -> None:
+        """Serve a connection somebody else accepted, and what they read of it."""
+        await self._server.adopt(sock, read)
 
     async def wait(self) -> None:
         """Return when the server ends, however that comes about."""
@@ -94,7 +108,12 @@ def unix_listener(path: Path) -> socket.socket:
 
 
 async def serve(
-    app: App, sock: socket.socket, *, tls: Tls | None = None, connections: int = CONNECTIONS_MAX
+    app: App,
+    sock: socket.socket,
+    *,
+    tls: Tls | None = None,
+    connections: int = CONNECTIONS_MAX,
+    divert: Divert | None = None,
 ) -> Serving:
     """Serve an application on a bound socket in the running loop; returns when it accepts connections."""
     config = uvicorn.Config(
@@ -119,7 +138,7 @@ async def serve(
     except OSError as e:
         sock.close()
         raise ConfigFault("the TLS certificate or key cannot be read", "check `tls_cert` and `tls_key`") from e
-    server = _Server(config)
+    server = _Server(config, divert)
     task = asyncio.create_task(server.serve(sockets=[sock]))
     ready = asyncio.create_task(server.ready.wait())
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -132,8 +151,9 @@ async def serve(
 class _Server(uvicorn.Server):
     """Leaves signals to whoever runs the loop, and says when it is ready."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, divert: Divert | None) -> None:
         super().__init__(config)
+        self.server_state = _State(divert)
         self.ready = asyncio.Event()
         self.stopping = asyncio.Event()
 
@@ -150,6 +170,15 @@ class _Server(uvicorn.Server):
             if isinstance(connection, _Protocol) and connection.since is not None and connection.since < due:
                 connection.transport.close()
 
+    async def adopt(self, sock: socket.socket, read: bytes) -> None:
+        if self.stopping.is_set():
+            sock.close()
+            return
+        protocol = _Protocol(self.config, self.server_state, self.lifespan.state)
+        protocol.read = read
+        with contextlib.suppress(OSError):  # the client is gone already
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -159,33 +188,66 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
+class _State(ServerState):
+    """What all connections of a server share."""
+
+    def __init__(self, divert: Divert | None) -> None:
+        super().__init__()
+        self.divert = divert
+
+
 class _Protocol(HttpToolsProtocol):
     """Knows since when it waits for the rest of a request (loop time; None: it does not), headers or body.
 
     One look at all connections a second is far cheaper than a timer for each request.
     """
 
+    server_state: _State
     since: float | None = None
     peer: int | None = None
+    # Whether a request is being parsed; before it is, what was read of its head.
+    parsing: bool = False
+    read: bytes = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.since = self.loop.time()
         self.peer = _peer_uid(transport.get_extra_info("socket"))
+        if self.read:
+            self.data_received(b"")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.parsing = True
         if self.peer is not None:
             self.scope["extensions"] = {PEER_UID: self.peer}  # type: ignore[dict-item]
 
     def data_received(self, data: bytes) -> None:
         # uvicorn types the cycle as always there; before the first request it is None.
-        if self.since is None and getattr(self.cycle, "response_complete", True):
+        between = getattr(self.cycle, "response_complete", True)
+        if self.since is None and between:
             self.since = self.loop.time()
+        if self.server_state.divert is not None and between and not self.parsing:
+            data = self._undiverted(data, self.server_state.divert)
+            if not data:
+                return
         super().data_received(data)
 
+    def _undiverted(self, data: bytes, divert: Divert) -> bytes:
+        """What is for us to parse now: from the beginning of a request on, with its whole head, or nothing yet."""
+        data, self.read = self.read + data, b""
+        if b"\r\n\r\n" not in data and len(data) < _HEAD_BYTES_MAX:
+            self.read = data
+            return b""
+        # What is still being sent of the last answer cannot be sent by somebody else.
+        if not self.transport.get_write_buffer_size() and divert(data, self.transport):
+            self.connections.discard(self)
+            self._unset_keepalive_if_required()
+            return b""
+        return data
+
     def on_message_complete(self) -> None:
-        self.since = None
+        self.since, self.parsing = None, False
         super().on_message_complete()
 
 

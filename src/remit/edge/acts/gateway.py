@@ -32,9 +32,21 @@ class ConnectorStatus(Struct, frozen=True, kw_only=True):
     quarantined: int
 
 
+class WorkerStatus(Struct, frozen=True, kw_only=True):
+    """One worker: its process id (0 while it is being started), whether it serves agents, how many of their calls it
+    committed since the gateway started, and how often it was started again.
+    """
+
+    index: int
+    pid: int
+    serving: bool
+    calls: int
+    restarts: int
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """How the gateway stands. `boundary` is what separates agents from it, as declared; `standing` are the tokens that
-    stand for days, the oldest first.
+    stand for days, the oldest first; `workers` is empty where one process does everything.
     """
 
     version: str
@@ -47,24 +59,25 @@ class Status(Struct, frozen=True, kw_only=True):
     alarms: tuple[str, ...]
     warnings: tuple[str, ...]
     standing: tuple[StandingListed, ...] = ()
+    workers: tuple[WorkerStatus, ...] = ()
 
 
-async def recover(store: Store, open_intents: tuple[OpenIntent, ...]) -> int:
+async def recover(
+    store: Store,
+    open_intents: tuple[OpenIntent, ...],
+    *,
+    why: str = "the gateway stopped before the outcome was recorded",
+) -> int:
     """Close the record of calls that a crash cut off between intent and outcome: their outcome is unknown."""
     for seq, intent, task in open_intents:
-        body = Outcome(
-            call=intent.asked.call,
-            intent=seq,
-            outcome="unknown",
-            detail="the gateway stopped before the outcome was recorded",
-        )
+        body = Outcome(call=intent.asked.call, intent=seq, outcome="unknown", detail=why)
         await store.write(Write(drafts=(Draft(body=body, task=task),)))
     return len(open_intents)
 
 
 class Keeper:
-    """Looks after one running gateway. `sequence` is the store's for who cannot wait, `url` what agents are told, `text`
-    the catalogue file's.
+    """Looks after one running gateway. `sequence` is the store's for who cannot wait, `url` what agents are told,
+    `text` the catalogue file's; `workers` tells of worker processes, if there are any.
     """
 
     def __init__(
@@ -77,6 +90,7 @@ class Keeper:
         self._text = text
         self._alarms: dict[str, str] = {}
         self._found: dict[str, str] = {}
+        self.workers: Callable[[], tuple[WorkerStatus, ...]] = tuple
 
     async def started(self) -> None:
         """Put the start on record, with the catalogue in force as a blob."""
@@ -124,6 +138,7 @@ class Keeper:
             connectors=tuple(self._connector(name) for name in sorted(view.declared.connectors)),
             alarms=tuple(f"{name}: {detail}" for name, detail in sorted(self._alarms.items())),
             warnings=self._live.warnings(),
+            workers=self.workers(),
         )
 
     def _connector(self, name: str) -> ConnectorStatus:

@@ -12,12 +12,15 @@ from msgspec import Struct
 
 from remit.catalogue import View
 from remit.catalogue.model import Declared
-from remit.commit.facts import Store
+from remit.commit.facts import Sequenced
 from remit.commit.model import Write, Written
+from remit.commit.state import Moved
 from remit.policy import Policies, compiled, known, load
 from remit.reasons import Denied, Reason
 
 NO_POLICY = ""
+# Rows neither view nor policies are made from; any other kind that changes is taken over.
+_APART = frozenset({"task", "client", "halted"})
 
 
 class Applied(Struct, frozen=True, kw_only=True):
@@ -30,7 +33,7 @@ class Applied(Struct, frozen=True, kw_only=True):
 class Live:
     """Holds view and policies. `changing` is taken by every act that changes what `view` is made from."""
 
-    def __init__(self, store: Store, declared: Declared, *, digest: str) -> None:
+    def __init__(self, store: Sequenced, declared: Declared, *, digest: str) -> None:
         self.store = store
         self.changing = asyncio.Lock()
         self._declared = declared
@@ -88,6 +91,11 @@ class Live:
         self.refresh()
         await self.store.write(Write())
         return written
+
+    def changed(self, moved: Moved) -> None:
+        """Something moved in the store of another process: take it over, if it is about what is in force."""
+        if any(kind not in _APART for kind, _ in moved.rows):
+            self.refresh()
 
     def refresh(self) -> None:
         """Take over what the store now holds."""

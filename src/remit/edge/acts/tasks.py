@@ -90,6 +90,10 @@ class Tasks:
         if task.idle_s is not None:
             self._last_used[task.id] = self._now()
 
+    def heard_of(self, task_id: str) -> None:
+        """A call of the task was committed now, in another process."""
+        self._last_used[task_id] = self._now()
+
     async def open(self, who: Who, spec: TaskSpec, *, on_behalf: str | None = None) -> Task:
         """Open a task for a person or service. `on_behalf` is the subject of a verified ID token."""
         may(who, "task.open")
@@ -139,13 +143,14 @@ class Tasks:
         now = self._now()
         for task_id, row in list(self._store.rows("task").items()):
             task = _read(row)
-            if task.state not in _ENDED and (now >= task.expires_at or self._is_idle(task, now)):
+            if task.state in _ENDED:
+                self._last_used.pop(task_id, None)
+            elif now >= task.expires_at or self._is_idle(task, now):
                 after = moved(task, "expire", by=_party(GATEWAY), now=now)
                 try:
                     await self._moved(GATEWAY, _Change("expire", task, after, row))
                 except Conflict:  # somebody moved it meanwhile; the next round looks again
                     continue
-                self._last_used.pop(task_id, None)
 
     def _is_idle(self, task: Task, now: int) -> bool:
         last = max(task.opened_at, self._last_used.get(task.id, 0))

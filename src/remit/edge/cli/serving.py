@@ -34,22 +34,29 @@ class Readable(logging.Formatter):
         return "\n".join(visible(line, most=None) for line in lines)
 
 
-def serve(home: Home, screen: Screen, *, develop: bool) -> None:
+def serve(home: Home, screen: Screen, *, develop: bool, workers: int = 1) -> None:
     """Serve until SIGTERM or SIGINT, then end in order."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(Readable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     telling: list[asyncio.Task[None]] = []
 
     def ready(gateway: Gateway) -> None:
         _welcome(gateway, screen, develop=develop)
+        if workers > 1:
+            screen.say(f"workers:  {', '.join(str(worker.pid) for worker in gateway.keeper.workers())}")
         telling.append(asyncio.create_task(_connectors(gateway, screen)))
 
+    prepare()
+    uvloop.run(run(home.root, ready=ready, develop=develop, workers=workers))
+    screen.note("stopped")
+
+
+def prepare() -> None:
+    """Make this process one that serves: its log readable, its collector rare."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Readable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     # What is there now stays; what calls leave behind has few cycles, so looking for them rarely saves some 7 % of CPU.
     gc.freeze()
     gc.set_threshold(_YOUNG_MAX, *gc.get_threshold()[1:])
-    uvloop.run(run(home.root, ready=ready, develop=develop))
-    screen.note("stopped")
 
 
 def _welcome(gateway: Gateway, screen: Screen, *, develop: bool) -> None:

@@ -33,12 +33,16 @@ class Domain:
         return LocalIssuer(self._key, self._view().declared.trust_domain).stand(jti, row)
 
     def jwks(self) -> Mapping[str, Any]:
-        """The gateway's own key, and every enrolled key that is not revoked."""
-        view = self._view()
-        enrolled = {kid: view.agent_key(kid) for kid in sorted(view.keys)}
-        own = [
-            Key(kid=kid, jwk=key.jwk, only_subject=agent_id(view.declared.trust_domain, key.agent))
-            for kid, key in enrolled.items()
-            if key is not None
-        ]
-        return public_jwks([self._key.public, *own])
+        """See `published`."""
+        return published(self._key.public, self._view())
+
+
+def published(own: Key, view: View) -> Mapping[str, Any]:
+    """The gateway's own key, and every enrolled key that is not revoked, as others fetch them."""
+    enrolled = {kid: view.agent_key(kid) for kid in sorted(view.keys)}
+    of_agents = [
+        Key(kid=kid, jwk=key.jwk, only_subject=agent_id(view.declared.trust_domain, key.agent))
+        for kid, key in enrolled.items()
+        if key is not None
+    ]
+    return public_jwks([own, *of_agents])
