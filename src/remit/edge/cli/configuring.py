@@ -4,9 +4,8 @@ Without `--write` nothing is touched. Undoing gives back the file as it was wher
 our entry alone where somebody did.
 """
 
-import difflib
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,11 +147,33 @@ def _profile(options: Namespace) -> tuple[Path, Profile]:
 
 
 def _difference(found: Place, after: str) -> Iterator[str]:
-    """What changes, line by line, and nothing of the lines around it: secrets of other servers may stand there."""
-    name = str(found.file)
-    before, new = found.text.splitlines(), after.splitlines()
-    changes = difflib.unified_diff(before, new, name, name, n=0, lineterm="")
-    return (visible(line, most=None) for line in changes)
+    """The lines that change, and nothing else of the file: secrets of other servers may stand there."""
+    before, now = found.text.splitlines(), after.splitlines()
+    # A new neighbour gives a comma to the line before it, which is told and not shown.
+    plain, newly = [line.replace(",", "") for line in before], [line.replace(",", "") for line in now]
+    start, end = _alike(plain, newly)
+    yield visible(found.file, most=None)
+    yield from (f"@@ line {at + 1}: a comma" for at in range(start) if before[at] != now[at])
+    gone, come = before[start : len(before) - end], now[start : len(now) - end]
+    yield f"@@ line {start + 1}"
+    if len(gone) == len(come) == 1:
+        first, last = _alike(gone[0], come[0])
+        gone, come = [gone[0][first : len(gone[0]) - last]], [come[0][first : len(come[0]) - last]]
+    yield from (f"-{_shown(line)}" for line in gone if line)
+    yield from (f"+{_shown(line)}" for line in come)
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+    """How much two sequences share at the beginning and, of the rest, at the end."""
+    start = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None)
+    start = min(len(one), len(other)) if start is None else start
+    most = min(len(one), len(other)) - start
+    return start, next((at for at in range(most) if one[-1 - at] != other[-1 - at]), most)
+
+
+def _shown(text: str) -> str:
+    """As it will be written, with tabs as they are and nothing else unseen."""
+    return "\t".join(visible(part, most=None) for part in text.split("\t"))
 
 
 def _tell(

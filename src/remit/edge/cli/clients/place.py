@@ -53,7 +53,8 @@ def find(file: Path, *, within: Path | None = None) -> Place:
     if within is not None and not real.is_relative_to(os.path.realpath(within)):
         raise CallerFault(f"`{file}` leads out of the project, to `{real}`", "write that file by hand, or use `--user`")
     try:
-        with real.open("rb") as opened:
+        # Without blocking, so that a pipe is seen to be one; a file is read as ever.
+        with os.fdopen(os.open(real, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
             status = os.fstat(opened.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise CallerFault(f"`{real}` is no file")
