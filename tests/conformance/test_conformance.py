@@ -8,8 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from tools.conformance.__main__ import DISABLED
-from tools.conformance.legs import ALONE, NOT_APPLICABLE, UPSTREAMS, Leg, Servers, alone, clients, servers
-from tools.conformance.peers import REVISIONS, missing
+from tools.conformance.legs import (
+    ALONE,
+    NOT_APPLICABLE,
+    UPSTREAMS,
+    Leg,
+    Servers,
+    alone,
+    clients,
+    not_applicable,
+    servers,
+)
+from tools.conformance.peers import REVISIONS, ROOT, missing, scored
 from tools.conformance.results import passed
 
 pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.skipif(bool(missing()), reason=missing() or "never")]
@@ -57,5 +67,9 @@ def test_what_remit_sends_is_what_a_client_has_to_send(tmp_path, revision):
     nothing_is_worse(leg)
 
 
-def test_every_exception_has_its_reason():
-    assert all(NOT_APPLICABLE.values())
+def test_what_is_not_compared_has_its_reason_and_is_not_required_of_a_server():
+    assert set(NOT_APPLICABLE) == {"stdio", "client"}
+    page = (ROOT / "docs" / "reference" / "conformance.md").read_text()
+    assert all(name in page and why in page for side in NOT_APPLICABLE.values() for name, why in side.items())
+    required = {scenario for revision in REVISIONS for scenario in scored(revision)}
+    assert not [one for one in required if not_applicable(one, "stdio")]

@@ -24,6 +24,9 @@ def main() -> int:
     if why := missing():
         sys.exit(why)
     print(f"disabled features: {', '.join(DISABLED) or 'none'}")
+    for side in options.side or SIDES:
+        for name, why in NOT_APPLICABLE.get(side, {}).items():
+            print(f"not applicable, {side}: {name}: {why}")
     with tempfile.TemporaryDirectory(prefix="remit-conformance-") as scratch:
         good = [told(leg, options.into) for leg in legs(options, options.into or Path(scratch))]
     return 0 if good and all(good) else 1
@@ -49,8 +52,6 @@ def legs(options: argparse.Namespace, where: Path) -> Iterator[Leg]:
     if "alone" in sides:
         yield alone(where, scenario=options.scenario)
     if "client" in sides:
-        for name, why in NOT_APPLICABLE.items():
-            print(f"\nnot applicable to a client: {name}: {why}")
         for revision in revisions:
             yield clients(where, revision, scenario=options.scenario)
 

@@ -31,11 +31,16 @@ ALONE: Final = (
 )
 _ALONE_REVISION: Final = "2026-07-28"
 
-# Client scenarios, or single checks of one, that are about nothing Remit does, and why.
-NOT_APPLICABLE: Final = {
-    "auth/": "OAuth towards tool servers is not part of Remit",
-    "http-custom-headers/sep-2243-client-omit-null": "its call breaks the input schema of the tool it calls, so it is "
-    "refused and never sent",
+# By side: scenarios, or single checks of one, that say nothing about Remit there, and why.
+NOT_APPLICABLE: Final[Mapping[str, Mapping[str, str]]] = {
+    "stdio": {
+        "server-sse-polling": "a server on stdio has no event stream to close during a call",
+    },
+    "client": {
+        "auth/": "OAuth towards tool servers is not part of Remit",
+        "http-custom-headers/sep-2243-client-omit-null": "its call breaks the input schema of the tool it calls, so it "
+        "is refused and never sent",
+    },
 }
 _CLIENT_TIMEOUT_MS: Final = 60_000
 _CLIENTS_AT_ONCE: Final = 3
@@ -74,7 +79,8 @@ class Servers:
             self._direct[revision] = asyncio.run(self._asked(revision, "direct", url=self._url, scenario=scenario))
         through = asyncio.run(self._through(revision, upstream, scenario=scenario))
         required = [one for one in scored(revision) if scenario in ("", one)]
-        return Leg(f"{revision} {upstream}", required, self._direct[revision], through)
+        direct = self._direct[revision]
+        return Leg(f"{revision} {upstream}", required, _applicable(direct, upstream), _applicable(through, upstream))
 
     async def _through(self, revision: str, upstream: str, *, scenario: str) -> dict[str, Check]:
         async with self._gateway.endpoint(upstream) as url:
@@ -124,15 +130,19 @@ async def _one_by_one(
 def clients(where: Path, revision: str, *, scenario: str = "") -> Leg:
     """Compare what the suite's servers see of the SDK's client with what they see of it behind Remit."""
     listed = [*scored(revision, "client"), *unscored(revision, "client")]
-    chosen = [one for one in listed if scenario in ("", one) and not not_applicable(one)]
+    chosen = [one for one in listed if scenario in ("", one) and not not_applicable(one, "client")]
     required = [one for one in scored(revision, "client") if one in chosen]
     direct, through = asyncio.run(_watched(where / f"client-{revision}", revision, scenarios=chosen))
-    return Leg(f"{revision} client", required, direct, through)
+    return Leg(f"{revision} client", required, _applicable(direct, "client"), _applicable(through, "client"))
 
 
-def not_applicable(name: str) -> str:
-    """Why a client scenario or check says nothing about Remit; empty if it does."""
-    return next((why for prefix, why in NOT_APPLICABLE.items() if name.startswith(prefix)), "")
+def not_applicable(name: str, side: str) -> str:
+    """Why a scenario or check says nothing about Remit on this side; empty if it does."""
+    return next((why for prefix, why in NOT_APPLICABLE.get(side, {}).items() if name.startswith(prefix)), "")
+
+
+def _applicable(checks: Mapping[str, Check], side: str) -> dict[str, Check]:
+    return {name: check for name, check in checks.items() if not not_applicable(name, side)}
 
 
 async def _watched(
@@ -150,7 +160,7 @@ async def _watched(
 
     async def all_of(way: str, *command: str) -> dict[str, Check]:
         runs = await asyncio.gather(*(watched(way, [*command], scenario) for scenario in scenarios))
-        return {name: check for run in runs for name, check in run.items() if not not_applicable(name)}
+        return {name: check for run in runs for name, check in run.items()}
 
     return await all_of("direct", str(CLIENT)), await all_of("through", "-m", "tools.conformance.client")
 
