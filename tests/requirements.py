@@ -76,6 +76,7 @@ INPUT = (
     Requirement("INPUT-HEADER", "MCP 2026-07-28 transports", "header and body that disagree are refused"),
     Requirement("INPUT-BATCH", "MCP 2025-06-18 changes", "a batch is refused"),
     Requirement("INPUT-METHOD", "threat model: input", "a method outside the closed list is refused"),
+    Requirement("INPUT-ANY", "threat model: input", "whatever the bytes, a parser reads them as others do, or refuses"),
     Requirement(
         "INPUT-SCHEMA", "JSON Schema 2020-12", "arguments outside the pinned schema's closed world are refused"
     ),
@@ -111,6 +112,9 @@ LIMITS = (
     Requirement("LIMIT-DENIALS", "threat model: exhaustion", "identical repeated denials become one counted receipt"),
     Requirement("LIMIT-NOISE", "threat model: exhaustion", "noise without a valid token is counted, not recorded"),
     Requirement("LIMIT-KIDS", "threat model: exhaustion", "unknown key ids cause a bounded number of key fetches"),
+    Requirement(
+        "LIMIT-STEADY", "threat model: exhaustion", "under lasting load and trouble nothing of the gateway grows"
+    ),
     Requirement("LIMIT-DISK", "threat model: exhaustion", "below the disk reserve nothing passes"),
 )
 

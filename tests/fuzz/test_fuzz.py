@@ -60,11 +60,13 @@ def test_every_target_has_a_corpus_and_every_seed_its_reason() -> None:
     assert [str(seed.relative_to(CORPUS)) for seed in SEEDS if f"`{seed.relative_to(CORPUS)}`" not in told] == []
 
 
+@pytest.mark.holds("INPUT-ANY")
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: str(seed.relative_to(CORPUS)))
 def test_a_committed_input_breaks_nothing(seed: Path) -> None:
     TARGETS[seed.parent.name](seed.read_bytes())
 
 
+@pytest.mark.holds("INPUT-ANY", "INPUT-HEADER")
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_bytes_break_a_parser(target: str) -> None:
     @settings(max_examples=150)
@@ -77,6 +79,7 @@ def test_no_bytes_break_a_parser(target: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.fuzz
+@pytest.mark.holds("INPUT-ANY", "INPUT-HEADER")
 @pytest.mark.skipif(not PYTHON, reason="atheris is not installed: `make peers`")
 def test_coverage_guided_fuzzing_finds_nothing() -> None:
     command = [PYTHON, "-m", "tests.fuzz.guided", "--minutes", str(MINUTES)]

@@ -30,15 +30,17 @@ class Record:
         self.noise: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.twice: list[int] = []
-        arguments = {value.seq: json.loads(value.data) for value in _lines(bundle, "values.jsonl", Value)}
+        touched = {
+            value.seq: int(json.loads(value.data)[0]["value"]) for value in _lines(bundle, "values.jsonl", Value)
+        }
         for receipt in _lines(bundle, "leaves.jsonl", Receipt):
-            self._add(receipt, arguments)
+            self._add(receipt, touched)
 
-    def _add(self, receipt: Receipt, arguments: Mapping[int, dict[str, int]]) -> None:
+    def _add(self, receipt: Receipt, touched: Mapping[int, int]) -> None:
         body = receipt.body
         self.kinds[type(body).__name__] += 1
         if isinstance(body, Intent):
-            self.intents[receipt.seq] = arguments[receipt.seq]["n"]
+            self.intents[receipt.seq] = touched[receipt.seq]
         elif isinstance(body, Outcome):
             if body.intent in self.outcomes:
                 self.twice.append(body.intent)
@@ -118,5 +120,5 @@ def _lines(bundle: Path, name: str, shape: type) -> Iterator:
     decoder = msgspec.json.Decoder(shape)
     with (bundle / name).open("rb") as file:
         for line in file:
-            if shape is not Value or b'"name":"arguments"' in line:
+            if shape is not Value or b'"name":"touched"' in line:
                 yield decoder.decode(line)

@@ -35,6 +35,7 @@ MEMORY_SPARE = 24 * MEBIBYTE
 TASK_BYTES = 16 * 1024
 
 
+@pytest.mark.holds("LIMIT-STEADY", "INV-01", "INV-01-ONCE", "INV-09")
 async def test_nothing_grows_and_nothing_is_missing_from_the_record(tmp_path: Path) -> None:
     print(f"\nREMIT_SOAK_SEED={SEED} REMIT_SOAK_MINUTES={MINUTES:g} REMIT_SOAK_RATE={RATE:g}")
     with a_season(tmp_path, SEED) as season:
