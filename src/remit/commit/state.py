@@ -155,7 +155,7 @@ class State:
             counters=self._reserved(write.reserves),
             blobs=self._new_blobs(write.blobs),
             epoch=self.epoch + write.raise_epoch,
-            high=max(now, self.high),
+            high=now if now > self.high else self.high,
             revision=revision,
             size=self.frontier.size,
         )
@@ -200,6 +200,8 @@ class State:
         return changed
 
     def _new_blobs(self, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
+        if not blobs:
+            return {}
         new = {name: data for name, data in blobs.items() if name not in self._blobs}
         for name, data in new.items():
             if digest(data) != name:
@@ -212,13 +214,13 @@ class State:
         if task is not None:
             n = tasks[task] if task in tasks else self._tasks.get(task, 0)
             tasks[task] = n + 1
-        if len(draft.values) > VALUES_PER_RECEIPT_MAX:
-            raise CallerFault(f"a receipt has {len(draft.values)} values, at most {VALUES_PER_RECEIPT_MAX} are kept")
-        hashes = {}
-        for name, data in draft.values.items():
+        values, hash_only, hashes = draft.values, draft.hash_only, {}
+        if len(values) > VALUES_PER_RECEIPT_MAX:
+            raise CallerFault(f"a receipt has {len(values)} values, at most {VALUES_PER_RECEIPT_MAX} are kept")
+        for name, data in values.items():
             salt = salts()
-            hashes[name] = "sha256:" + _sha256(salt + data).hexdigest()
-            if name not in draft.hash_only:
+            hashes[name] = f"sha256:{_sha256(salt + data).hexdigest()}"
+            if name not in hash_only:
                 delta.values.append(Value(seq=seq, name=name, salt=salt, data=data))
         self._track(draft, delta)
         data = _encode(Receipt(seq=seq, at=delta.high, body=draft.body, v=FORMAT, task=task, n=n, values=hashes))
@@ -230,12 +232,13 @@ class State:
         if isinstance(body, Intent):
             delta.opened[seq] = OpenIntent(seq, body, draft.task)
         elif isinstance(body, Outcome):
-            intent = delta.opened.get(body.intent) or self.open.get(body.intent)
-            if intent is None or body.intent in delta.closed:
-                raise CallerFault(f"receipt {body.intent} is no open intent")
-            if (intent.intent.asked.call, intent.task) != (body.call, draft.task):
-                raise CallerFault(f"receipt {body.intent} is the intent of another call")
-            delta.closed.append(body.intent)
+            answered = body.intent
+            intent = delta.opened.get(answered) or self.open.get(answered)
+            if intent is None or answered in delta.closed:
+                raise CallerFault(f"receipt {answered} is no open intent")
+            if intent.intent.asked.call != body.call or intent.task != draft.task:
+                raise CallerFault(f"receipt {answered} is the intent of another call")
+            delta.closed.append(answered)
         elif isinstance(body, Erasure):
             if any(not 0 <= erased < seq for erased in body.receipts):
                 raise CallerFault("an erasure names a receipt that is not before it")
