@@ -164,6 +164,21 @@ def test_a_token_is_signed_with_the_agent_s_own_profile_alone(remit, home, enrol
     assert (remit("agent", "token", "mole").code, remit("agent", "token", "mole").out) == (4, "")
 
 
+@pytest.mark.parametrize("more, path, task", TOKENS.values(), ids=TOKENS)
+async def test_headers_are_what_a_request_needs(remit, staffed, tmp_path, more, path, task):
+    file = tmp_path / "scout.json"
+    made = profile.make("scout", url=STATUS["url"], trust_domain="remit.local")
+    profile.save(made, file)
+
+    ran = remit("agent", "headers", "scout", "--profile", file, "--client", "laptop", *more)
+    assert (ran.code, ran.err) == (0, "")
+    headers = ran.json
+    scheme, token = headers.pop("Authorization").split(" ")
+    assert headers == {"Remit-Client": "laptop"} | ({"Remit-Task": task} if task else {})
+    principal = await gatekeeper(staffed, made.public()).agent(token, STATUS["url"] + path)
+    assert (scheme, principal.name, principal.task) == ("Bearer", "scout", task)
+
+
 PROFILES = {
     "not JSON": b"{",
     "unknown member": b'{"agent": "a", "url": "u", "trust_domain": "t", "key": {}, "more": 1}',
