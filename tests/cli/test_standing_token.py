@@ -65,6 +65,9 @@ def test_it_is_for_one_connector_if_one_is_named(remit, staffed):
 
 def test_a_receipt_says_who_issued_and_who_ended_it(remit, issued):
     assert remit("agent", "revoke", "--token", issued["jti"], "--reason", "lost").code == 0
+    shown = remit("ledger", "show").out
+    assert f"{issued['jti']} of scout: an editor" in shown
+    assert f"{issued['jti']} of scout: lost" in shown
     receipts = remit("ledger", "show", "--json").json["receipts"]
     events = [one["body"] for one in receipts if one["body"]["kind"] == "inventory"]
     assert [(body["event"], body["what"], body["name"], body["agent"], body["reason"]) for body in events] == [

@@ -158,7 +158,8 @@ def _contract(body: ContractEvent) -> tuple[str, str, str]:
 
 def _inventory(body: InventoryEvent) -> tuple[str, str, str]:
     why = f": {body.reason}" if body.reason else ""
-    return _name(body.actor), f"{body.what} {body.event}", f"{body.name}{why}"
+    whose = f" of {body.agent}" if body.agent else ""
+    return _name(body.actor), f"{body.what} {body.event}", f"{body.name}{whose}{why}"
 
 
 def _key(body: KeyEvent) -> tuple[str, str, str]:
