@@ -22,6 +22,7 @@ LEGACY: Final = ("2025-11-25", "2025-06-18")
 TOOLS: Final = ("echo", "echo", "echo", "add")
 _TOKEN_S: Final = 60
 _PATIENCE_S: Final = 60
+_IDLE_S: Final = 30  # less than the gateway keeps a connection, so that none ends as it is used again
 _ACCEPT: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 
 
@@ -171,7 +172,7 @@ class Crowd:
         self._port = port
         self._chance = chance
         self._numbers = count(1)
-        self._idle: list[Line] = []
+        self._idle: list[tuple[float, Line]] = []
         self._acts: dict[Callable[[Line], Awaitable[None]], int] = {
             self.calls: 60,
             self.sessions: 12,
@@ -188,7 +189,7 @@ class Crowd:
         """Do one thing, whatever comes of it; its connection's end is its own."""
         (chosen,) = self._chance.choices([*self._acts], [*self._acts.values()])
         self.notes.acts[chosen.__name__] += 1
-        line = self._idle.pop() if chosen == self.calls and self._idle else Line(self._port)
+        line = self._kept() if chosen == self.calls else Line(self._port)
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await chosen(line)
@@ -199,13 +200,22 @@ class Crowd:
             line.close()
             self.notes.lost[chosen.__name__] += 1
         if chosen == self.calls and line.open:
-            self._idle.append(line)
+            self._idle.append((time.monotonic(), line))
         else:
             line.close()
 
     def close(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[1].close()
+
+    def _kept(self) -> Line:
+        """A connection that was used before, if there is one that is still good."""
+        while self._idle:
+            since, line = self._idle.pop()
+            if time.monotonic() - since < _IDLE_S:
+                return line
+            line.close()
+        return Line(self._port)
 
     async def calls(self, line: Line) -> None:
         """A modern call on a connection that is used again."""

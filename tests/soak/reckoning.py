@@ -112,7 +112,10 @@ class Reckoning:
             if recorded[reason] < times:
                 yield f"{times} calls were refused for {reason}, {recorded[reason]} are on record"
         yield from (f"the gateway failed {times} times: {said}" for said, times in self._notes.faults.items())
-        for status in self._notes.statuses.keys() - {200, 202, 204, 401}:
+        if broken := self._notes.lost["calls"]:
+            yield f"{broken} connections of clients that wait and read broke"
+        # 404 and 429: an agent has opened more sessions than it may hold, and the one longest unused made room.
+        for status in self._notes.statuses.keys() - {200, 202, 204, 401, 404, 429}:
             yield f"{self._notes.statuses[status]} sound requests were answered {status}"
 
 
