@@ -191,12 +191,12 @@ def made(root: Path, upstream: int, size: Size = Size()) -> Desk:  # noqa: B008 
         for connector, number in {CONNECTOR: size.tools, **size.shelves()}.items():
             _pin(door, connector, number)
         door.post(f"/v1/agents/{AGENT}/enroll", {"jwk": profile.public()})
-        if own := size.own_policies():
-            door.post("/v1/policy/apply", {"files": {"starter.cedar": STARTER, "own.cedar": own}})
         listed = [one for one in _listed(door, CONNECTOR) if one["name"] in tools.names()]
     desk.contracts.update({one["name"]: one["pinned"] for one in listed if one["kind"] == "tool"})
     if set(desk.contracts) != set(tools.names()) or not all(desk.contracts.values()):
         raise RuntimeError(f"not every contract is pinned: {msgspec.json.encode(listed)[:600]!r}")
+    if own := size.own_policies():  # while no gateway runs the same door opens in this process, and has time
+        Door(home).post("/v1/policy/apply", {"files": {"starter.cedar": STARTER, "own.cedar": own}})
     return desk
 
 
@@ -215,7 +215,7 @@ def _catalogue(port: int, upstream: int, *, size: Size) -> str:
     named = {
         CONNECTOR: (f"{at}{SHELF}{shelved}" if shelved else f"{at}/mcp", [*tools.names(), *tools.on_shelf(shelved)])
     }
-    named |= {name: (f"{at}{SHELF}{number}", tools.on_shelf(number)) for name, number in size.shelves().items()}
+    named |= {name: (f"{at}{SHELF}{number}", [*tools.on_shelf(number)]) for name, number in size.shelves().items()}
     connectors = (
         _CONNECTOR.format(name=name, person=person, url=url, tools="\n".join(map(_row, of)))
         for name, (url, of) in named.items()

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from bench import tools
-from bench.upstream import MODERN
+from bench.upstream import LEGACY, MODERN
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _OK: Final = b"HTTP/1.1 200"
@@ -31,6 +31,8 @@ _META: Final = msgspec.json.encode(
         "io.modelcontextprotocol/clientCapabilities": {},
     }
 )
+_PLAIN: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+_LEGACY_HEADERS: Final = {**_PLAIN, "MCP-Protocol-Version": LEGACY}
 
 
 class Wrong(Exception):
@@ -74,11 +76,14 @@ class Window(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """What is called: a tool, with so many lines in its arguments. `headers` are those of a caller, in turn."""
+    """What is called: a tool, with so many lines in its arguments. `headers` are those of a caller, in turn. `legacy`
+    leaves out what the older revision does not know, for a server that needs no session.
+    """
 
     tool: str
     headers: Sequence[Mapping[str, str]] = ({},)
     lines: int = 0
+    legacy: bool = False
 
 
 class Pace(NamedTuple):
@@ -244,21 +249,24 @@ def request_of(tool: str, serial: int, headers: Mapping[str, str]) -> tuple[byte
 
 def _request(place: Place, calls: Calls, headers: Mapping[str, str]) -> tuple[bytes, bytes, bytes]:
     """What stands before a request's id, between id and arguments, and after them."""
-    before, _, middle, _, tail = parts = _body(calls.tool, tools.SERIALS[0], lines=calls.lines)
-    length = sum(map(len, parts))
-    sent = {"Host": f"127.0.0.1:{place.port}", "Content-Length": str(length), **_headers(calls.tool), **headers}
+    before, _, middle, arguments, tail = _body(calls.tool, tools.SERIALS[0], lines=calls.lines)
+    tail = b"}}" if calls.legacy else tail
+    length = sum(map(len, (before, b"%d" % tools.SERIALS[0], middle, arguments, tail)))
+    named = _LEGACY_HEADERS if calls.legacy else _headers(calls.tool)
+    sent = {"Host": f"127.0.0.1:{place.port}", "Content-Length": str(length), **named, **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
     return f"POST {place.path} HTTP/1.1\r\n{lines}\r\n".encode() + before, middle, tail
 
 
+def rendered(calls: Calls, arguments: Mapping[str, object]) -> tuple[bytes, dict[str, str]]:
+    """One call with arguments of one's own: its body and headers, those of the first caller among them."""
+    before, serial, middle, _, tail = _body(calls.tool, tools.SERIALS[0], lines=0)
+    body = b"".join((before, serial, middle, msgspec.json.encode(arguments), b"}}" if calls.legacy else tail))
+    return body, {**(_LEGACY_HEADERS if calls.legacy else _headers(calls.tool)), **calls.headers[0]}
+
+
 def _headers(tool: str) -> dict[str, str]:
-    return {
-        "Accept": "application/json, text/event-stream",
-        "Content-Type": "application/json",
-        "MCP-Protocol-Version": MODERN,
-        "Mcp-Method": "tools/call",
-        "Mcp-Name": tool,
-    }
+    return {**_PLAIN, "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": tool}
 
 
 def _body(tool: str, serial: int, *, lines: int) -> tuple[bytes, bytes, bytes, bytes, bytes]:

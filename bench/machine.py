@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -66,12 +66,31 @@ class Process(NamedTuple):
         return self.log.read_text(errors="replace")[-2000:]
 
 
+class Program(NamedTuple):
+    """What to run other than this Python: an executable, and variables its environment has besides the usual."""
+
+    executable: str = sys.executable
+    variables: Mapping[str, str] = {}
+
+
+_PYTHON: Final = Program()
+
+
 @contextmanager
-def started(arguments: Sequence[object], *, cpu: int, log: Path, ports: Sequence[int]) -> Iterator[Process]:
-    """A Python process on one CPU, from when it listens on all ports until the end; ended by its id."""
+def started(
+    arguments: Sequence[object], *, cpu: int, log: Path, ports: Sequence[int], program: Program = _PYTHON
+) -> Iterator[Process]:
+    """A process on one CPU, Python unless told otherwise, from when it listens on all ports until the end; ended by its
+    id.
+    """
     with log.open("ab") as out:
         popen = subprocess.Popen(
-            [sys.executable, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=ROOT
+            [program.executable, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd=ROOT,
+            env={**os.environ, **program.variables},
         )
     process = Process(popen, log)
     try:

@@ -46,7 +46,8 @@ def result(serial: int, customer: str) -> dict[str, Any]:
     """What the server answers."""
     found = {"serial": serial, "customer": customer, "status": "open", "total": 1, "orders": [f"ord_{serial}"]}
     text = f"1 order of {customer} is open: ord_{serial}, two parts sent, one returned"
-    return {"content": [{"type": "text", "text": text}], "structuredContent": found, "isError": False}
+    content = [{"type": "text", "text": text}]
+    return {"content": content, "structuredContent": found, "isError": False, "resultType": "complete"}
 
 
 def tools(shelf: int = 0) -> list[dict[str, Any]]:

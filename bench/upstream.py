@@ -2,7 +2,7 @@
 
 It counts the calls it gets and remembers the digest of each one's arguments as they came: `GET /seen` tells both and
 begins anew. That is how a run knows that every call was sent, once, unchanged. `/mcp` is the order desk; `/shelf/N` is
-the same desk with N plain tools more.
+the same desk with N plain tools more. `GET /last` tells the last call's `Authorization` and arguments.
 """
 
 import hashlib
@@ -42,18 +42,18 @@ _REQUEST = msgspec.json.Decoder(_Request)
 _ARGUMENTS = msgspec.json.Decoder(_Arguments)
 _CAPABILITIES = {"tools": {"listChanged": False}}
 _META = {"io.modelcontextprotocol/serverInfo": tools.SERVER}
+_LISTED = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 _ANSWERS: dict[str, dict[str, Any]] = {
     "server/discover": {
         "supportedVersions": [MODERN],
         "capabilities": _CAPABILITIES,
         "instructions": "Orders are found by customer; write only what the customer asked for.",
-        "resultType": "complete",
         "_meta": _META,
+        **_LISTED,
     },
     "initialize": {"protocolVersion": LEGACY, "capabilities": _CAPABILITIES, "serverInfo": tools.SERVER},
     "ping": {},
 }
-_LISTED = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 
 
 @cache
@@ -66,6 +66,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.seen: list[bytes] = []
+        self._last: dict[str, str] = {}
 
     async def __call__(
         self,
@@ -90,16 +91,19 @@ class Desk:
     def _answered(self, scope: MutableMapping[str, Any], body: bytes) -> tuple[int, bytes]:
         if scope["path"] == "/seen":
             return 200, self._told()
+        if scope["path"] == "/last":
+            return 200, msgspec.json.encode(self._last)
         if scope["method"] != "POST":  # no stream, and no session to end
             return 405, b""
-        answer = self._answer(body, scope["path"])
+        answer = self._answer(body, scope)
         return (200 if answer else 202), answer
 
-    def _answer(self, body: bytes, path: str) -> bytes:
-        request = _REQUEST.decode(body)
+    def _answer(self, body: bytes, scope: MutableMapping[str, Any]) -> bytes:
+        request, path = _REQUEST.decode(body), scope["path"]
         if request.method == "tools/call":
             arguments = bytes(request.params.arguments)
             self.remember(arguments)
+            self._last = {"arguments": arguments.decode(), "authorization": _authorization(scope)}
             asked = _ARGUMENTS.decode(arguments)
             result = tools.result(asked.serial, asked.customer)
         elif request.method == "tools/list":
@@ -113,6 +117,10 @@ class Desk:
     def _told(self) -> bytes:
         seen, self.seen = self.seen, []
         return msgspec.json.encode({"calls": len(seen), "arguments": digest_of(seen)})
+
+
+def _authorization(scope: MutableMapping[str, Any]) -> str:
+    return str(next((value.decode() for name, value in scope["headers"] if name == b"authorization"), ""))
 
 
 def digest_of(seen: list[bytes]) -> str:
