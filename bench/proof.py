@@ -60,12 +60,12 @@ async def proven(desk: Desk, claims: Sequence[Claim], directory: Path) -> Proof:
     if report.open_intents:
         raise Unproven(f"{len(report.open_intents)} calls have no outcome")
     record = Record(bundle.leaves, bundle.values)
-    for claim in _by_task(claims):
+    for claim in by_task(claims):
         record.holds(claim, contract=desk.contracts[claim.tool])
     return Proof(report.receipts, sum(len(claim.serials) for claim in claims), report.checkpoints)
 
 
-def _by_task(claims: Sequence[Claim]) -> list[Claim]:
+def by_task(claims: Sequence[Claim]) -> list[Claim]:
     """What was called of one task, once or in several goes, as one claim."""
     found: dict[str, Claim] = {}
     for claim in claims:

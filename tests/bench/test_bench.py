@@ -6,6 +6,7 @@ No time is asserted: what a machine takes is its own affair.
 import asyncio
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,18 +16,25 @@ import msgspec
 import pytest
 
 from bench import tools
-from bench.load import Load, Place, Wrong, request_of
+from bench.cells import Cell
+from bench.flames import folded, shares, svg
+from bench.home import Size
+from bench.load import Calls, Load, Pace, Place, Wrong, rendered, request_of
 from bench.machine import ROOT
-from bench.proof import Claim, Record, Unproven, digest_of
+from bench.proof import Claim, Record, Unproven, by_task, digest_of
 from bench.upstream import Desk, digest_of as digest_of_arguments
+from bench.variations import QUICK, Pair, Varied
 from remit.call import Ask, decode
 from remit.canonical import canonical, parse
 from remit.catalogue import contract_of
 from remit.catalogue.model import Tool, ToolRow
 from remit.ledger.receipt import Asked, Denial, Intent, Outcome, Receipt, Value
+from remit.policy.source import policies
+from remit.policy.starter import STARTER
 from remit.schema import conforming
 
 CLAIM = Claim("task-1", tools.READ, (10_000_001, 10_000_002, 10_000_003))
+CALLS = Calls(tools.READ)
 CONTRACT = "sha256:" + "0" * 64
 
 
@@ -51,28 +59,33 @@ def test_a_quick_run_ends_with_results_and_every_call_proven(tmp_path):
     headings = [line for line in text.splitlines() if line.startswith("#")]
     assert headings == [
         "# Results of `make bench`",
-        "## The bar",
+        "## The bars",
         "## Whole calls",
+        "## At half load",
+        "## One thing more",
         "## One call, step by step",
         "## What bounds it",
         "## Proof",
     ]
-    lanes = [line.split("|")[1].strip() for line in text.splitlines() if line.count("|") == 9][2:]
-    assert lanes == ["direct", "pass-through", "Remit, read", "Remit, write"] * 3
+    whole, half, more = (_first_column(text, heading) for heading in headings[2:5])
+    assert whole == ["direct", "pass-through", "Remit, read", "Remit, write"] * 3
+    assert half == ["direct", "pass-through", "Remit, read"]
+    assert more == [name for name in ("base case", *(one.name for one in QUICK)) for _ in (1, 16)]
     for block in text.split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1, "a table's rows are of one width"
 
 
-def test_arguments_are_written_in_canonical_form_and_fit_the_contract():
-    body, _ = request_of(tools.READ, 12_345_678, {})
+@pytest.mark.parametrize("lines", [0, 10, 1_200])
+def test_arguments_are_written_in_canonical_form_and_fit_the_contract(lines):
+    body, _ = rendered(CALLS, parse(tools.arguments(12_345_678, lines)))
     request = parse(body)
     contract = contract_of("orders", "tool", name=tools.READ, body=tools.tools()[0])
     ask = Ask(method="tools/call", params=request["params"], token=None, audience="", connector="orders")
 
     call = decode(ask, "call-1")
 
-    assert bytes(call.canonical) == tools.arguments(12_345_678) == canonical(request["params"]["arguments"])
+    assert bytes(call.canonical) == tools.arguments(12_345_678, lines) == canonical(request["params"]["arguments"])
     assert conforming(call, Tool(contract=contract, row=ToolRow())).contract == contract
 
 
@@ -91,11 +104,35 @@ async def test_the_tool_server_remembers_every_call_until_it_is_asked():
 
 async def test_load_sends_every_serial_once_and_takes_the_right_answers():
     async with _served(_result) as port:
-        load = Load(Place(port, "/mcp"), tools.READ, serials=iter(tools.SERIALS), headers={})
-        window = await load.run(3, warm_s=0.02, measure_s=0.05, usage=lambda: 1.0)
+        load = Load(Place(port, "/mcp"), CALLS, serials=iter(tools.SERIALS))
+        window = await load.run(Pace(3, 0.02, 0.05), usage=lambda: 1.0)
 
-    assert load.sent == list(itertools.islice(tools.SERIALS, len(load.sent)))
-    assert load.answered == len(load.sent) >= len(window.latencies) > 0
+    (sent,) = load.sent
+    assert sent == list(itertools.islice(tools.SERIALS, len(sent)))
+    assert load.answered == len(sent) >= len(window.latencies) > 0
+
+
+async def test_paced_calls_are_no_more_than_fell_due():
+    async with _served(_result) as port:
+        load = Load(Place(port, "/mcp"), CALLS, serials=iter(tools.SERIALS))
+        window = await load.run(Pace(4, 0.05, 0.2, per_s=100), usage=lambda: 0.0)
+
+    assert window.seconds >= 0.2
+    assert load.answered == len(load.sent[0]) > 0
+    # What fell due since the start, were the run as long as it took: never more, however fast answers come.
+    assert len(window.latencies) <= window.seconds * 100 + 2
+
+
+async def test_callers_take_turns_with_the_headers_they_are_given():
+    calls = CALLS._replace(headers=({"Authorization": "one"}, {"Authorization": "two"}))
+    async with _served(_result) as port:
+        load = Load(Place(port, "/mcp"), calls, serials=iter(tools.SERIALS))
+        await load.run(Pace(4, 0.02, 0.05), usage=lambda: 0.0)
+
+    one, two = load.sent
+    assert one
+    assert two
+    assert sorted(one + two) == list(itertools.islice(tools.SERIALS, load.answered))
 
 
 WRONG_ANSWERS = {
@@ -110,16 +147,68 @@ WRONG_ANSWERS = {
 @pytest.mark.parametrize("answer", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS)
 async def test_one_wrong_answer_ends_the_run(answer):
     async with _served(lambda serial: answer(serial) if serial % 10 == 7 else _result(serial)) as port:
-        load = Load(Place(port, "/mcp"), tools.READ, serials=iter(tools.SERIALS), headers={})
+        load = Load(Place(port, "/mcp"), CALLS, serials=iter(tools.SERIALS))
         with pytest.raises(Wrong):
-            await load.run(2, warm_s=0.05, measure_s=0.05, usage=lambda: 0.0)
+            await load.run(Pace(2, 0.05, 0.05), usage=lambda: 0.0)
 
 
 async def test_another_status_ends_the_run():
     async with _served(_result, status=b"503 Service Unavailable") as port:
-        load = Load(Place(port, "/mcp"), tools.READ, serials=iter(tools.SERIALS), headers={})
+        load = Load(Place(port, "/mcp"), CALLS, serials=iter(tools.SERIALS))
         with pytest.raises(Wrong):
-            await load.run(1, warm_s=0.02, measure_s=0.02, usage=lambda: 0.0)
+            await load.run(Pace(1, 0.02, 0.02), usage=lambda: 0.0)
+
+
+def test_calls_of_one_task_in_several_goes_are_proven_together():
+    goes = [CLAIM._replace(serials=CLAIM.serials[:1]), CLAIM._replace(serials=CLAIM.serials[1:])]
+
+    assert by_task(goes) == [CLAIM]
+
+
+def test_a_task_called_in_two_ways_proves_nothing():
+    with pytest.raises(Unproven):
+        by_task([CLAIM, CLAIM._replace(lines=10)])
+
+
+@pytest.mark.parametrize("size, actions", [(Size(), 10), (Size(policies=60), 52), (Size(policies=9_000), 8_992)])
+def test_each_policy_of_a_size_names_an_action_of_its_own(size, actions):
+    pinned = [f"orders/{name}" for name in tools.names()]
+    pinned += [f"{shelf}/{name}" for shelf, number in size.shelves().items() for name in tools.on_shelf(number)]
+
+    named = re.findall(r'action == Action::"([^"]+)"', size.own_policies())
+
+    assert named == pinned[: size.policies - len(policies({"starter": STARTER}))]
+    assert len(set(pinned)) == len(pinned) == max(10, actions)
+    assert len(set(re.findall(r"serial >= ([0-9]+)", size.own_policies()))) == len(named)
+
+
+def test_no_call_of_a_run_is_what_a_policy_of_its_home_forbids():
+    assert min(map(int, re.findall(r"serial >= ([0-9]+)", Size().own_policies()))) > max(tools.SERIALS)
+
+
+@pytest.mark.parametrize("ratio, flat", [(1.3, True), (1.0, True), (0.81, True), (0.79, False)])
+def test_flat_means_not_much_slower_than_the_base_case_beside(ratio, flat):
+    base = Cell(per_s=1_000, p50_us=1, p99_us=1, cpu_us=100, busy=1, load_us=1)
+    pairs = [Pair(base, msgspec.structs.replace(base, per_s=1_000 * ratio))]
+
+    assert Varied(QUICK[0], {1: pairs}, 0.0, 0.0, "").is_flat() is flat
+
+
+def test_a_flame_graph_shows_what_ran_and_nothing_that_waited():
+    root = folded(
+        "main (remit/a.py:1);decide (remit/b.py:2) 3\n"
+        "main (remit/a.py:1);0x7f (libc.so);read (x.c:7) 1\n"
+        "main (remit/a.py:1);read (x.c:9) 1\n"
+        "main (remit/a.py:1);wait (threading.py:3);pthread_cond_wait (libc.so) 90\n"
+    )
+
+    picture = svg(root, "a <run>")
+
+    assert root.samples == 5
+    assert shares(root, depth=2) == {"decide (remit/b.py:2)": 0.6, "read (x.c)": 0.4}
+    assert "<title>decide (remit/b.py:2): 60.0%</title>" in picture
+    assert "a &lt;run&gt;" in picture
+    assert not re.search("script|href|url|pthread", picture)
 
 
 def test_a_record_of_exactly_the_calls_that_were_made_holds():
@@ -156,6 +245,12 @@ def test_a_record_of_anything_else_does_not_hold(spoil):
 def test_a_record_under_another_contract_does_not_hold():
     with pytest.raises(Unproven):
         _record(_proper()).holds(CLAIM, contract="sha256:" + "1" * 64)
+
+
+def _first_column(text: str, heading: str) -> list[str]:
+    """The first column of the table below a heading."""
+    rows = [line for line in text.partition(f"{heading}\n")[2].partition("\n## ")[0].splitlines() if line[:1] == "|"]
+    return [row.split("|")[1].strip() for row in rows][2:]
 
 
 def _proper() -> list[Intent | Outcome | Denial]:
@@ -209,7 +304,7 @@ async def _asked(desk: Desk, path: str, body: bytes = b"") -> bytes:
     async def send(event):
         sent.append(event)
 
-    await desk({"type": "http", "path": path}, receive, send)
+    await desk({"type": "http", "method": "POST", "path": path, "headers": []}, receive, send)
     return sent[1]["body"]
 
 
