@@ -4,9 +4,9 @@ It is served and it calls with the gateway's own server and client, in the gatew
 gateway costs beyond it is what governing costs.
 """
 
-import asyncio
 import sys
 
+import uvloop
 from yarl import URL
 
 from remit.edge.mcp.exchange import Receive, Scope, Send
@@ -37,4 +37,4 @@ async def _serve(port: int, upstream: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), sys.argv[2]))
+    uvloop.run(_serve(int(sys.argv[1]), sys.argv[2]))

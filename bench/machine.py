@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _START_S: Final = 180.0  # ten thousand policies are compiled first
 _STOP_S: Final = 20.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_PACKAGES: Final = ("uvicorn", "aiohttp", "httptools", "uvloop", "msgspec", "cedarpy", "jsonschema-rs", "cryptography")
+_PACKAGES: Final = ("uvicorn", "httptools", "uvloop", "msgspec", "cedarpy", "jsonschema-rs", "cryptography")
 
 
 class Cpus(NamedTuple):
