@@ -155,7 +155,7 @@ class State:
             counters=self._reserved(write.reserves),
             blobs=self._new_blobs(write.blobs),
             epoch=self.epoch + write.raise_epoch,
-            high=now if now > self.high else self.high,
+            high=max(now, self.high),
             revision=revision,
             size=self.frontier.size,
         )

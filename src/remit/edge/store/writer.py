@@ -29,7 +29,7 @@ LINGER_S: Final = 0.005
 # After a group that several waited for, the next begins at least this much later than it did: a group costs about
 # 0.2 ms of CPU whatever it holds, so under load company is worth waiting for. A caller alone never waits.
 PACE_S: Final = 0.001
-PACED_MOST: Final = 4
+PACED_MOST: Final = 2
 CROWD: Final = 32
 
 # How often a checkpoint is kept in the history: checking its signature costs an auditor as much as ten receipts.
