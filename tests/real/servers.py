@@ -50,11 +50,14 @@ class Step(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A published server. `command` is filled like a step; `rows` are the catalogue's tool rows, as YAML flow text."""
+    """A published server, and the newest protocol revision it speaks. `command` is filled like a step; `rows` are the
+    catalogue's tool rows, as YAML flow text.
+    """
 
     command: Sequence[str]
     rows: Mapping[str, str]
     steps: Sequence[Step]
+    revision: str = "2025-11-25"
     env: Sequence[str] = ()
     more: str = ""
 
@@ -106,6 +109,7 @@ _BRANCHES = {
 }
 
 GIT = Server(
+    revision="2026-07-28",
     command=(str(BIN / "mcp-server-git"), "--repository", "{here}"),
     env=("PATH",),
     rows={"git_status": READ, "git_log": READ, "git_add": WRITE, "git_create_branch": json.dumps(_BRANCHES)},
@@ -122,6 +126,7 @@ GIT = Server(
 )
 
 TIME = Server(
+    revision="2026-07-28",
     command=(str(BIN / "mcp-server-time"), "--local-timezone", "UTC"),
     rows={"convert_time": READ},
     steps=(
@@ -197,6 +202,7 @@ _QUERIES = {
 _ALL_ROWS = Step("query", {"sql": "select item, pieces from stock order by item"})
 
 DATABASE = Server(
+    revision="2024-11-05",
     command=("node", _npm("server-postgres"), "postgresql://clerk@127.0.0.1:{port}/postgres"),
     rows={"query": json.dumps(_QUERIES)},
     more=f"    resources: {READ}\n",

@@ -48,7 +48,9 @@ async def test_a_published_server_says_through_the_gateway_what_it_says_directly
     answers = iter(told.answers)
     for step, answer in zip(steps, heard.answers, strict=True):
         _compare(step, answer, place, answers)
-    assert _recorded(place, task) == [_expected(step, place.via) for step in steps]
+    recorded, revisions = _recorded(place, task)
+    assert recorded == [_expected(step, place.via) for step in steps]
+    assert revisions == {SERVERS[connector].revision}
 
 
 def _compare(step: Step, answer: dict[str, Any], place: Place, direct: Iterator[dict[str, Any]]) -> None:
@@ -75,16 +77,20 @@ def _contract(tool: dict[str, Any], side: Side) -> Any:
     return json.loads(json.dumps(kept).replace(str(side.here), "HERE"))
 
 
-def _recorded(place: Place, task: str) -> list[tuple[str, str]]:
-    """What the verified ledger says of each call of a task: its name, and how it ended or why it was refused."""
+def _recorded(place: Place, task: str) -> tuple[list[tuple[str, str]], set[str]]:
+    """What the verified ledger says of each call of a task: its name, and how it ended or why it was refused; and the
+    protocol revisions its servers answered in.
+    """
     found: dict[str, tuple[str, str]] = {}
+    revisions = set()
     for receipt in place.house.record().receipts:
         match receipt.body:
             case Intent(asked=asked) | Denial(asked=asked) if receipt.task == task:
                 found[asked.call] = asked.name, getattr(receipt.body, "reason", "")
-            case Outcome(call=call, outcome=outcome) if receipt.task == task:
+            case Outcome(call=call, outcome=outcome, upstream=upstream) if receipt.task == task:
                 found[call] = found[call][0], outcome
-    return list(found.values())
+                revisions.add(upstream.split()[-1])
+    return list(found.values()), revisions
 
 
 def _expected(step: Step, side: Side) -> tuple[str, str]:

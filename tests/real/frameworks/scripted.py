@@ -1,7 +1,7 @@
 """What the agents of this directory share. Each is run by a Python that has the frameworks, takes what to do as JSON on
 standard input, and prints what its model saw as JSON.
 
-The model is a script: it makes the calls it is given, one a turn, and then answers with everything it was told.
+The model is a script: it makes the calls it is given, one a turn, and then answers. Nothing beyond loopback is reached.
 """
 
 import asyncio
@@ -32,9 +32,16 @@ def stale(how):
 
 def run(agent):
     """`agent(how, calls, options)` gives what the model saw, an item a call, and what the run ended with."""
+    sys.addaudithook(loopback_only)
     given = json.load(sys.stdin)
     seen, answer = asyncio.run(agent(given["how"], given["calls"], given["options"]))
     json.dump({"seen": seen, "answer": answer}, sys.stdout)
+
+
+def loopback_only(event, given):
+    """Frameworks like to report to where they come from."""
+    if event == "socket.connect" and isinstance(given[1], tuple) and given[1][0] not in {"127.0.0.1", "::1"}:
+        raise ConnectionRefusedError(given[1])
 
 
 def answer_to(seen):
