@@ -35,8 +35,9 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 def nothing_is_worse(leg: Leg) -> None:
-    assert [str(change) for change in leg.difference.worsened] == []
-    assert leg.failed == []
+    worsened = "".join(f"\n{change}" for change in leg.difference.worsened)
+    assert not worsened, worsened
+    assert not leg.failed
 
 
 def test_nothing_is_switched_off_for_the_suite():

@@ -6,6 +6,7 @@ resources rows of tier `read`, so that no call waits for a person.
 """
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,8 @@ _ASKS = "    may_ask: [elicitation, sampling, roots]\n" if "may_ask" in Connecto
 AGENT: Final = "tester"
 _REMIT: Final = (sys.executable, "-m", "remit.edge.cli")
 _PATIENCE_S: Final = 30.0
+# What `remit up` prints of a server it has looked at.
+_SAID: Final = re.compile(r"^([\w-]+): +(\S+ callable|unreachable)", re.MULTILINE)
 
 _CATALOGUE: Final = Template("""
 connectors:
@@ -65,8 +68,8 @@ class Gateway:
         self._servers = servers
         self._port = free_port()
         subprocess.run([*_REMIT, "init", str(directory), "--json"], check=True, capture_output=True)
-        made = self.home.catalogue.read_text(encoding="utf-8").replace("127.0.0.1:8700", f"127.0.0.1:{self._port}")
-        self._made = made.replace("\n#", "\n# ").rstrip()
+        made = self.home.catalogue.read_text(encoding="utf-8")
+        self._made = made.replace("127.0.0.1:8700", f"127.0.0.1:{self._port}")
         self._catalogue({})
 
     @contextmanager
@@ -77,7 +80,6 @@ class Gateway:
                 self._catalogue(self._review())
                 self.remit("agent", "enroll", AGENT)
         with self._up():
-            self._listed()
             yield
 
     @asynccontextmanager
@@ -104,7 +106,7 @@ class Gateway:
         return json.loads(done.stdout)
 
     def _catalogue(self, tools: Mapping[str, Sequence[str]]) -> None:
-        person = self.home.catalogue.read_text(encoding="utf-8").partition("people:\n  ")[2].partition(":")[0]
+        person = self._made.partition("people:\n  ")[2].partition(":")[0]
         rows = (
             _CONNECTOR.substitute(
                 name=name,
@@ -123,7 +125,7 @@ class Gateway:
 
     def _review(self) -> dict[str, list[str]]:
         """Pin everything there is; the names of the tools by connector."""
-        listed = self._listed()
+        listed = self.remit("tool", "list")["contracts"]
         for name in self._servers:
             self.remit("tool", "pin", name, "--digest", self.remit("tool", "diff", name)["digest"])
         return {
@@ -131,32 +133,31 @@ class Gateway:
             for name in self._servers
         }
 
-    def _listed(self) -> list[dict[str, Any]]:
-        """All contracts, once every server was looked at."""
-        due = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < due:
-            found: list[dict[str, Any]] = self.remit("tool", "list")["contracts"]
-            if {one["connector"] for one in found if one["status"] != "missing"} == set(self._servers):
-                return found
-            time.sleep(0.1)
-        raise RuntimeError(f"a tool server does not show up: {self.log}")
-
-    @property
-    def log(self) -> str:
-        """What `remit up` printed."""
-        return (self.home.root / "gateway.log").read_text(encoding="utf-8", errors="replace")
-
     @contextmanager
     def _up(self) -> Iterator[None]:
-        with (self.home.root / "gateway.log").open("ab") as log:
+        """`remit up`, from when it has looked at every server. Raises `RuntimeError` if one is unreachable."""
+        file = self.home.root / f"gateway-{time.monotonic_ns()}.log"
+        with file.open("wb") as log:
             process = subprocess.Popen(
                 [*_REMIT, "up", "--home", str(self.home.root)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         try:
             reached(self._port, process)
+            self._looked(file)
             yield
         finally:
             stop(process)
+
+    def _looked(self, file: Path) -> None:
+        due = time.monotonic() + _PATIENCE_S
+        while True:
+            log = file.read_text(encoding="utf-8", errors="replace")
+            said = dict(_SAID.findall(log))
+            if time.monotonic() > due or any(said.get(name, "").startswith("unreachable") for name in self._servers):
+                raise RuntimeError(f"a tool server does not answer the gateway:\n{log}")
+            if said.keys() >= self._servers.keys():
+                return
+            time.sleep(0.05)
 
 
 def free_port() -> int:
