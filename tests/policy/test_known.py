@@ -9,7 +9,7 @@ from remit.canonical import digest_of
 from remit.catalogue import View
 from remit.catalogue.model import Contract, Declared
 from remit.errors import ConfigFault
-from remit.policy import compiled, known
+from remit.policy import compiled, known, load, remember
 from tests.policy.world import request
 
 DECLARED = msgspec.convert(
@@ -106,3 +106,12 @@ def test_what_was_compiled_is_remembered_for_its_text_and_catalogue_only() -> No
     first, second, third = (f'@id("a{n}") permit (principal, action in Action::"read", resource);' for n in range(3))
     assert compiled(first, view()) is compiled(first, view())
     assert [compiled(text, view()).ids for text in (second, third, first)] == [("a1",), ("a2",), ("a0",)]
+
+
+def test_what_was_loaded_to_be_put_in_force_is_not_compiled_again() -> None:
+    text = '@id("fresh") permit (principal, action == Action::"desk/read", resource);'
+    loaded = load({"fresh.cedar": text}, known(view()))
+
+    remember(loaded, view())
+
+    assert compiled(loaded.text, view()) is loaded

@@ -10,8 +10,8 @@ from remit.policy.check import Policies
 from remit.policy.explain import explain
 from remit.policy.ground import ENGINE
 from remit.policy.known import known
-from remit.policy.load import compiled, difference, load
+from remit.policy.load import compiled, difference, load, remember
 from remit.policy.source import merged
 from remit.policy.starter import STARTER
 
-__all__ = ["ENGINE", "STARTER", "Policies", "compiled", "difference", "explain", "known", "load", "merged"]
+__all__ = ["ENGINE", "STARTER", "Policies", "compiled", "difference", "explain", "known", "load", "merged", "remember"]

@@ -9,7 +9,6 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from cedarpy import pst
 from msgspec import json
 
 from remit.canonical import digest
@@ -47,13 +46,25 @@ def compiled(text: str, view: View) -> Policies:
     no compilation.
     """
     catalogue = known(view)
-    key = digest(json.encode((text, catalogue)))
+    key = _key(text, catalogue)
     if key not in _REMEMBERED:
-        made = load({"policy": text}, catalogue)
-        while len(_REMEMBERED) >= _REMEMBERED_MAX:
-            del _REMEMBERED[next(iter(_REMEMBERED))]
-        _REMEMBERED[key] = made
+        _remember(key, load({"policy": text}, catalogue))
     return _REMEMBERED[key]
+
+
+def remember(made: Policies, view: View) -> None:
+    """Spare `compiled` the work: `made` was loaded over this view and is about to be put in force."""
+    _remember(_key(made.text, known(view)), made)
+
+
+def _key(text: str, catalogue: Known) -> str:
+    return digest(json.encode((text, catalogue)))
+
+
+def _remember(key: str, made: Policies) -> None:
+    while len(_REMEMBERED) >= _REMEMBERED_MAX:
+        del _REMEMBERED[next(iter(_REMEMBERED))]
+    _REMEMBERED[key] = made
 
 
 def difference(old: str, new: str) -> Difference:
@@ -79,6 +90,6 @@ def _warnings(found: Sequence[Policy], catalogue: Known) -> Iterator[str]:
     for policy in found:
         if policy.unscoped and not policy.tree.annotations.get("unscoped"):
             yield f"{policy.where}: `{policy.id}` has no scope: it speaks of every call (say why with @unscoped)"
-        for uid in sorted(pst.entity_uids(policy.tree), key=str):
+        for uid in sorted(policy.names, key=str):
             if str(uid.type) in names and uid.id not in names[str(uid.type)]:
                 yield f"{policy.where}: `{policy.id}` names `{uid}`, which is not in the catalogue"

@@ -31,13 +31,16 @@ _APPROVALS_PATH: Final[Path] = ("context", "approvals")
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """One policy. `text` is its source with the comments before it; `where` its `file:line`."""
+    """One policy. `text` is its source with the comments before it; `where` its `file:line`; `names` every agent,
+    action and connector it speaks of.
+    """
 
     id: str
     text: str
     where: str
     tree: pst.Template
     reads: frozenset[Path]
+    names: frozenset[pst.EntityUid]
     approval: str | None = None
 
     @property
@@ -110,7 +113,8 @@ def _policy(text: str, where: str) -> Policy:
         )
     tree = replace(tree, id=name)  # so that the engine's diagnostics speak of our ids
     approval, paths = _approval(tree, where)
-    return Policy(id=name, text=text, where=where, tree=tree, reads=paths, approval=approval)
+    names = frozenset(pst.entity_uids(tree))
+    return Policy(id=name, text=text, where=where, tree=tree, reads=paths, names=names, approval=approval)
 
 
 def _approval(tree: pst.Template, where: str) -> tuple[str | None, frozenset[Path]]:

@@ -63,7 +63,7 @@ def _names_actions(policy: Policy) -> bool:
 
 
 def _actions(policy: Policy) -> set[str]:
-    return {uid.id for uid in pst.entity_uids(policy.tree) if str(uid.type) == "Action"}
+    return {uid.id for uid in policy.names if str(uid.type) == "Action"}
 
 
 def _advice(error: str, catalogue: Known) -> str:

@@ -7,7 +7,7 @@ from remit.commit.model import Put, Write
 from remit.edge.acts.live import Applied, Live
 from remit.edge.acts.who import Who, may
 from remit.ledger.receipt import Draft, PolicyEvent
-from remit.policy import ENGINE, difference, merged
+from remit.policy import ENGINE, Policies, difference, remember
 
 
 class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,14 +50,15 @@ class PolicySets:
     def check(self, who: Who, given: Files) -> Checked:
         """Compile a set against what is in force, change nothing. Raises `ConfigFault` naming file and line."""
         may(who, "policy.see")
-        return self._checked(given)
+        return self._checked(self._live.load(given.files))
 
     async def apply(self, who: Who, given: Files) -> Checked:
         """Put a set in force; when this returns, no call decided under the old one commits any more."""
         may(who, "policy.apply")
         async with self._live.changing:
-            checked = self._checked(given)
-            text = self._live.load(given.files).text
+            new = self._live.load(given.files)
+            remember(new, self._live.view())
+            checked = self._checked(new)
             event = PolicyEvent(
                 policy_set=checked.digest,
                 previous=self._live.applied().digest,
@@ -67,20 +68,19 @@ class PolicySets:
                 engine=ENGINE,
                 actor=who.actor,
             )
-            value = msgspec.json.encode(Applied(digest=checked.digest, text=text))
+            value = msgspec.json.encode(Applied(digest=new.digest, text=new.text))
             written = await self._live.change(
                 Write(
                     puts=(Put(kind="policy", key="current", value=value),),
                     drafts=(Draft(body=event, values={"diff": checked.diff.encode()}),),
-                    blobs={checked.digest: text.encode()},
+                    blobs={new.digest: new.text.encode()},
                     raise_epoch=True,
                 )
             )
             return msgspec.structs.replace(checked, receipt=written.seqs[0])
 
-    def _checked(self, given: Files) -> Checked:
-        new = self._live.load(given.files)
-        change = difference(self._live.applied().text, merged(given.files))
+    def _checked(self, new: Policies) -> Checked:
+        change = difference(self._live.applied().text, new.text)
         return Checked(
             digest=new.digest,
             warnings=new.warnings,
