@@ -65,8 +65,9 @@ coverage: .venv/.dev
 	@$(BIN)/coverage run -m pytest -q -m "not slow and not crash and not fuzz and not real"
 	@$(BIN)/coverage report
 
-bench: .venv/.dev  ## measure the cost of a governed call; writes bench/RESULTS.md
+bench: .venv/.dev  ## measure the cost of a governed call; writes bench/RESULTS.md and flame.svg
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.flame
 
 docs: .venv/.dev  ## regenerate what docs/ takes from the code
 	@$(BIN)/python tools/docs.py

@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="checks the comparison, measures little")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "PEERS.md", help="where the results go")
     options = parser.parse_args()
-    settings = Settings(1, 0.2, 1.0) if options.quick else Settings(3, 0.5, 4.0)
+    settings = Settings(1, 1.0, 4.0) if options.quick else Settings(3, 1.0, 4.0)
     machine = described()
     with tempfile.TemporaryDirectory(prefix="remit-bench-") as directory:
         os.sched_setaffinity(0, {cpus().rest})
