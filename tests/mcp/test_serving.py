@@ -166,3 +166,10 @@ async def test_who_asks_to_be_told_of_a_cancellation_is_told_once() -> None:
     cancelled.set()
     cancelled.then(lambda: told.append("after"))
     assert told == ["before", "after"]
+
+
+@pytest.mark.holds("LIMIT-NOISE")
+async def test_requests_that_are_no_http_do_not_fill_the_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        assert (await raw(door, b"\x00\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert len([record for record in caplog.records if record.name == "uvicorn.error"]) <= 1

@@ -9,9 +9,11 @@ connection may be for another process, which then `adopt`s it with what was read
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -33,6 +35,8 @@ _HEAD_BYTES_MAX: Final = 64 * 1024
 _UCRED: Final = struct.Struct("3i")
 PEER_UID: Final = "remit.peer_uid"
 SWEEP_S: Final = 1.0
+_SERVER_LOG: Final = "uvicorn.error"
+_WARN_AGAIN_S: Final = 60.0
 
 
 # Given the bytes from a request's beginning on, its head whole, and its connection: whether it was taken away.
@@ -116,6 +120,7 @@ async def serve(
     divert: Divert | None = None,
 ) -> Serving:
     """Serve an application on a bound socket in the running loop; returns when it accepts connections."""
+    logging.getLogger(_SERVER_LOG).addFilter(_SELDOM)
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -146,6 +151,26 @@ async def serve(
         ready.cancel()
         await task
     return Serving(server, task, sock=sock)
+
+
+class _Seldom(logging.Filter):
+    """Whoever can connect can cause the server's warnings: each is written once a minute, so that no log is filled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if record.levelno != logging.WARNING:
+            return True
+        if now < self._due.get(record.msg, now):
+            return False
+        self._due[record.msg] = now + _WARN_AGAIN_S
+        return True
+
+
+_SELDOM: Final = _Seldom()
 
 
 class _Server(uvicorn.Server):
