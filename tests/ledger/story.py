@@ -75,7 +75,8 @@ class Book:
         delta = self.state.apply(write, self.at, salts=lambda: next(self._salts))
         self.leaves += delta.leaves
         self.erased += [value for value in self.values if value.seq in delta.erased]
-        self.values = [v for v in [*self.values, *delta.values] if v.seq not in delta.erased]
+        self.values += [value for kept in delta.values.values() for value in kept]
+        self.values = [value for value in self.values if value.seq not in delta.erased]
         self.blobs |= delta.blobs
         self.checkpoints.append(signed([leaf.data for leaf in self.leaves], self.signer))
 

@@ -69,10 +69,12 @@ class Moved(Struct, frozen=True, kw_only=True):
 
 
 class Delta(Struct, kw_only=True, gc=False):
-    """What one write changed. A row of None is deleted; `peaks` are the tree's after it, `high` the time mark's."""
+    """What one write changed. `values` are those to keep, by the receipt's seq. A row of None is deleted; `peaks` are
+    the tree's after it, `high` the time mark's.
+    """
 
     leaves: list[Leaf] = field(default_factory=list)
-    values: list[Value] = field(default_factory=list)
+    values: dict[int, list[Value]] = field(default_factory=dict)
     rows: dict[tuple[str, str], Row | None]
     counters: dict[str, int]
     blobs: dict[str, bytes]
@@ -215,13 +217,16 @@ class State:
             n = tasks[task] if task in tasks else self._tasks.get(task, 0)
             tasks[task] = n + 1
         values, hash_only, hashes = draft.values, draft.hash_only, {}
+        kept: list[Value] = []
         if len(values) > VALUES_PER_RECEIPT_MAX:
             raise CallerFault(f"a receipt has {len(values)} values, at most {VALUES_PER_RECEIPT_MAX} are kept")
         for name, data in values.items():
             salt = salts()
             hashes[name] = f"sha256:{_sha256(salt + data).hexdigest()}"
             if name not in hash_only:
-                delta.values.append(Value(seq=seq, name=name, salt=salt, data=data))
+                kept.append(Value(seq=seq, name=name, salt=salt, data=data))
+        if kept:
+            delta.values[seq] = kept
         self._track(draft, delta)
         data = _encode(Receipt(seq=seq, at=delta.high, body=draft.body, v=FORMAT, task=task, n=n, values=hashes))
         delta.leaves.append(Leaf(seq, task, n, data, leaf_hash(data)))

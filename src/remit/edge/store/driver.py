@@ -31,7 +31,7 @@ class Group(Struct, kw_only=True, gc=False):
     """
 
     leaves: list[Leaf] = field(default_factory=list)
-    values: list[Value] = field(default_factory=list)
+    values: dict[int, list[Value]] = field(default_factory=dict)
     rows: dict[tuple[str, str], Row | None] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -99,7 +99,7 @@ def merged(deltas: Sequence[Delta]) -> Group:
     group = Group()
     for delta in deltas:
         group.leaves += delta.leaves
-        group.values += delta.values
+        group.values.update(delta.values)
         group.counters.update(delta.counters)
         group.opened.update(delta.opened)
         group.closed += delta.closed

@@ -117,8 +117,7 @@ class MemoryDriver:
         for leaf in group.leaves:
             if leaf.task is not None:
                 memory.by_task.setdefault(leaf.task, []).append(leaf)
-        for value in group.values:
-            memory.values[value.seq] = (*memory.values.get(value.seq, ()), value)
+        memory.values |= {seq: tuple(values) for seq, values in group.values.items()}
         for seq in group.erased:
             memory.values.pop(seq, None)
         for at, row in group.rows.items():

@@ -47,7 +47,7 @@ TILE: Final = 256
 _ROWS_PER_STATEMENT: Final = (256, 128, 64, 32, *range(16, 0, -1))
 
 _pack = Encoder().encode
-_unpack = Decoder(list[tuple[str, bytes, bytes]]).decode
+_unpack = Decoder(tuple[Value, ...]).decode
 _seqs = JsonEncoder().encode
 _read_seqs = JsonDecoder(list[int]).decode
 
@@ -70,8 +70,8 @@ def _statement(head: str, tail: str, *, rows: int, columns: int) -> str:
 
 
 def packed(values: list[Value]) -> bytes:
-    """A receipt's kept values as MessagePack: an array of [name, salt, data]."""
-    return _pack([(value.name, value.salt, value.data) for value in values])
+    """A receipt's kept values as MessagePack, an array of `Value`."""
+    return _pack(values)
 
 
 def unpacked(seq: int, kept: bytes | None) -> tuple[Value, ...]:
@@ -79,7 +79,7 @@ def unpacked(seq: int, kept: bytes | None) -> tuple[Value, ...]:
     if kept is None:
         return ()
     try:
-        return tuple([Value(seq=seq, name=name, salt=salt, data=data) for name, salt, data in _unpack(kept)])
+        return _unpack(kept)
     except MsgspecError as e:
         raise StoreFault(f"the values beside receipt {seq} cannot be read", "restore the store from a backup") from e
 

@@ -26,7 +26,6 @@ from remit.edge.store.sequencer import Given, Sequencer
 from remit.edge.store.sqlite_reader import SqliteReader, connect, faults
 from remit.ledger.checkpoint import Key, Signer
 from remit.ledger.merkle import HASH_BYTES
-from remit.ledger.receipt import Value
 
 # Measured: a copy of 16 MiB takes about 20 ms of another thread; the WAL then stays near twice that.
 SWEEP_BYTES: Final = 16 * 1024 * 1024
@@ -98,10 +97,7 @@ class SqliteDriver(SqliteReader):
             self._lock.release()
 
     def _write_receipts(self, group: Group) -> None:
-        values: dict[int, list[Value]] = {}
-        for value in group.values:
-            values.setdefault(value.seq, []).append(value)
-        kept = {seq: packed(beside) for seq, beside in values.items()}
+        kept = {seq: packed(values) for seq, values in group.values.items()}
         rows = [(leaf.seq, leaf.task, leaf.data, kept.get(leaf.seq)) for leaf in group.leaves]
         many(self._writer, "INSERT INTO leaves", rows=rows)
         self._written += _GROUP_BYTES + _RECEIPT_BYTES * len(rows)
