@@ -147,7 +147,7 @@ WORK = (
     Requirement("WIRE-ALIKE", "what an agent sees", "out of reach and non-existent answer byte for byte alike"),
     Requirement("WIRE-REVISIONS", "MCP revisions", "2025-06-18, 2025-11-25 and 2026-07-28 are served"),
     Requirement("WIRE-UPSTREAM", "MCP servers", "a server of any revision from 2024-11-05 on is listed and called"),
-    Requirement("WIRE-REFUSAL", "what an agent sees", "a refusal reaches the model as text and ends no agent's run"),
+    Requirement("WIRE-REFUSAL", "what an agent sees", "a refused call reaches an agent's model as text, word for word"),
     Requirement("WIRE-TRANSPARENT", "MCP conformance suite", "what passes at the server passes through Remit"),
     Requirement("WIRE-ALONE", "MCP conformance suite", "Remit refuses what a careless server would let pass"),
     Requirement("WIRE-SENDS", "MCP conformance suite", "Remit sends what a client has to send"),
