@@ -2,7 +2,7 @@
 
 import json
 import time
-from argparse import Namespace, _MutuallyExclusiveGroup
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,9 +116,7 @@ def _declare_revoke(parser: Parser) -> None:
             'remit agent revoke --token 5f0c9a1be2d34c6b7a80 --reason "the laptop is gone"',
         ),
     )
-    _agent_or_key(parser).add_argument(
-        "--token", metavar="JTI", help="one standing token, as `remit agent list` shows it; it stays revoked"
-    )
+    _agent_or_key(parser, or_token=True)
     add_reason(parser, required=True)
 
 
@@ -144,13 +142,15 @@ def _signed_with(parser: Parser) -> None:
     parser.add_argument("--profile", type=Path, metavar="FILE", help="the agent's profile; else agents/NAME.json")
 
 
-def _agent_or_key(parser: Parser) -> _MutuallyExclusiveGroup:
+def _agent_or_key(parser: Parser, *, or_token: bool = False) -> None:
     either = parser.add_mutually_exclusive_group(required=True)
     either.add_argument("name", nargs="?", metavar="NAME", help="the agent's name in the catalogue")
     either.add_argument(
         "--key", metavar="KID", help="one key, as `remit agent list` shows it; `--key=KID` if it begins with `-`"
     )
-    return either
+    if or_token:
+        meant = "one standing token, as `remit agent list` shows it; it stays revoked"
+        either.add_argument("--token", metavar="JTI", help=meant)
 
 
 def _list(options: Namespace, screen: Screen) -> None:
@@ -208,22 +208,22 @@ def _enroll_new(options: Namespace, screen: Screen, *, home: Home, door: Door) -
 
 
 def _token(options: Namespace, screen: Screen) -> None:
-    from remit.edge.cli.profile import load
-
-    profile = load(options.profile or profile_of(options.home, options.name), options.name)
-    url = profile.endpoint(options.connector)
-    token = profile.issuer().mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task)
+    token, url = _minted(options)
     screen.answer({"token": token, "url": url}, (token,))
 
 
 def _headers(options: Namespace, screen: Screen) -> None:
+    headers = {"Authorization": f"Bearer {_minted(options)[0]}", "Remit-Client": options.client}
+    screen.exactly(json.dumps(headers | ({"Remit-Task": options.task} if options.task else {})))
+
+
+def _minted(options: Namespace) -> tuple[str, str]:
+    """A new token of the agent, and the URL it is for."""
     from remit.edge.cli.profile import load
 
     profile = load(options.profile or profile_of(options.home, options.name), options.name)
     url = profile.endpoint(options.connector)
-    token = profile.issuer().mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task)
-    headers = {"Authorization": f"Bearer {token}", "Remit-Client": options.client}
-    screen.exactly(json.dumps(headers | ({"Remit-Task": options.task} if options.task else {})))
+    return profile.issuer().mint(profile.agent, audience=url, now_s=int(time.time()), task=options.task), url
 
 
 def _standing(options: Namespace, screen: Screen) -> None:
