@@ -6,15 +6,17 @@ of that very call, each closed by one outcome `completed`. Arrivals at the tool 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from bench import tools
 from bench.home import CONNECTOR, Desk
-from remit.call import Call, call_digest
+from remit.call import Ask, Call, call_digest, decode
 from remit.edge.keys.signing import load_signer
 from remit.edge.store.export import export, load
 from remit.edge.store.sqlite import open_readonly
@@ -110,13 +112,12 @@ class Record:
 
 def digest_of(serial: int, claim: Claim, contract: str) -> str:
     """The digest of the call with that serial, as whoever knows the call computes it."""
-    call = Call(
-        id="",
-        method="tools/call",
-        connector=CONNECTOR,
-        name=claim.tool,
-        arguments={},
-        canonical=Raw(tools.arguments(serial, claim.lines)),
-        meta={},
-    )
+    call = replace(_called(claim.tool), canonical=Raw(tools.arguments(serial, claim.lines)))
     return call_digest(call, task=claim.task, contract=contract)
+
+
+@cache
+def _called(tool: str) -> Call:
+    """A call of the tool, whatever its arguments."""
+    params = {"name": tool, "arguments": {}}
+    return decode(Ask(method="tools/call", params=params, token=None, audience="", connector=CONNECTOR), "")
