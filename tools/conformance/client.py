@@ -1,9 +1,10 @@
 """What the suite starts as its client: a gateway in front of the suite's server, and the SDK's client before it.
 
-`python -m tools.conformance.client URL`. It ends as the SDK's client ends.
+`python -m tools.conformance.client URL`. It ends as the SDK's client ends; told to end before, it takes the gateway along.
 """
 
 import asyncio
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ async def driven(gateway: Gateway) -> int:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="remit-conformance-") as directory:
         gateway = Gateway(Path(directory) / "home", {"suite": sys.argv[-1]})
         with gateway.running():

@@ -42,8 +42,8 @@ NOT_APPLICABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "is refused and never sent",
     },
 }
-_CLIENT_TIMEOUT_MS: Final = 60_000
-_CLIENTS_AT_ONCE: Final = 3
+_CLIENT_TIMEOUT_MS: Final = 120_000
+_CLIENTS_AT_ONCE: Final = 2
 
 
 class Leg(NamedTuple):

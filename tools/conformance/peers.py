@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ _STDIO: Final = Path(__file__).with_name("stdio_server.py")
 _CARELESS: Final = Path(__file__).with_name("careless_server.py")
 
 REVISIONS: Final = ("2025-11-25", "2026-07-28")
-_SUITE_S: Final = 120
+_SUITE_S: Final = 240
 
 
 def missing() -> str:
@@ -63,12 +64,14 @@ async def suite(*arguments: str, into: Path) -> dict[str, Check]:
     command = (node(), str(_PACKAGE / "dist" / "index.js"), *arguments, "--output-dir", str(into))
     into.mkdir(parents=True)  # noqa: ASYNC240 - a file or two; nothing else runs here
     with (into / "suite.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, cwd=ROOT)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+        )
         try:
             await asyncio.wait_for(process.wait(), _SUITE_S)
         finally:
             if process.returncode is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGTERM)  # what it started, too: it would leave them
                 await process.wait()
     return read(into)
 
