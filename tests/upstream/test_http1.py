@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from remit.edge.upstream import http1
 from remit.edge.upstream.http1 import Pool
 from remit.edge.upstream.http1_connection import HEAD_BYTES_MAX
 from remit.errors import UpstreamFault
-from tests.upstream.http1_server import OK, Peer, answering, post, serving, whole
+from tests.upstream.http1_server import OK, Peer, Scripted, answering, post, serving, whole
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -79,7 +78,7 @@ NOT_HTTP = {
     "space-before-colon": HEAD + b"A : b\r\nContent-Length: 0\r\n\r\n",
     "nul": HEAD + b"A: \0\r\nContent-Length: 0\r\n\r\n",
     "switched": b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc",
-    "switched-unasked": b"HTTP/1.1 101 Switching\r\n\r\n" + OK,
+    "switched-unasked": b"HTTP/1.1 101 Switching\r\n\r\n",
     "no-status": b"HTTP/1.1 099 No\r\nContent-Length: 0\r\n\r\n",
     "more-follows": OK + b"junk",
     "another-follows": OK + OK,
@@ -249,38 +248,61 @@ async def test_a_server_that_speaks_before_it_is_asked_is_asked_nothing(monkeypa
         assert server.asked == []
 
 
-@pytest.fixture
-def short_rest(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(http1, "REST_S", 0.05)
-    monkeypatch.setattr(http1, "RESTING_MAX", 2)
-    return
+class Crowd:
+    """Connections in use at once: the server answers when as many have asked as it is for."""
 
+    def __init__(self, count: int) -> None:
+        self.ended = 0
+        self._barrier = asyncio.Barrier(count)
 
-@pytest.mark.usefixtures("short_rest")
-async def test_connections_rest_for_a_while_and_only_a_few() -> None:
-    gate = asyncio.Event()
-    ended: list[Peer] = []
-
-    async def script(peer: Peer) -> None:
+    async def serve(self, peer: Peer) -> None:
         await peer.request()
-        await gate.wait()
+        await self._barrier.wait()
         await peer.say(OK)
         if await peer.ended():
-            ended.append(peer)
+            self.ended += 1
 
-    async with serving(script) as (pool, server):
-        asking = [asyncio.ensure_future(post(pool, server)) for _ in range(4)]
-        while len(server.asked) < 4:  # noqa: ASYNC110 - the server's list
-            await asyncio.sleep(0.001)
-        gate.set()
+    async def ask(self, pool: Pool, server: Scripted) -> None:
+        asking = [post(pool, server) for _ in range(self._barrier.parties)]
         for response in await asyncio.gather(*asking):
             await whole(response)
-        while len(ended) < 2:  # noqa: ASYNC110 - those that were too many
+
+
+async def test_only_a_few_connections_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "RESTING_MAX", 2)
+    crowd = Crowd(5)
+    async with serving(crowd.serve) as (pool, server):
+        await crowd.ask(pool, server)
+        assert [len(resting) for resting in pool._resting.values()] == [2]
+        while crowd.ended < 3:  # noqa: ASYNC110 - a number that grows
             await asyncio.sleep(0.001)
-        while len(ended) < 4:  # noqa: ASYNC110 - those that rested for too long
+
+
+async def test_connections_rest_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "REST_S", 0.05)
+    crowd = Crowd(4)
+    async with serving(crowd.serve) as (pool, server):
+        await crowd.ask(pool, server)
+        while crowd.ended < 4:  # noqa: ASYNC110 - a number that grows
             await asyncio.sleep(0.01)
         assert not pool._resting
         assert not pool._open
+
+
+async def test_one_that_rested_for_too_long_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(answering(OK)) as (pool, server):
+        await whole(await post(pool, server))
+        monkeypatch.setattr(http1, "REST_S", 0)
+        await whole(await post(pool, server))
+        assert [len(peer.asked) for peer in server.peers] == [1, 1]
+
+
+async def test_small_packets_are_not_held_back() -> None:
+    async with serving(answering(OK)) as (pool, server):
+        await whole(await post(pool, server))
+        (connection,) = pool._open
+        sock = connection._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_closed_pool_asks_nothing_and_ends_what_it_asked() -> None:

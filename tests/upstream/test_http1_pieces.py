@@ -25,6 +25,13 @@ class Transport(asyncio.Transport):
         self.written = bytearray()
         self._ends = socket.socketpair()
         self._closed = False
+        self.reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._ends[0]
@@ -155,6 +162,20 @@ def test_what_is_not_http_is_never_an_answer_to_use_the_connection_after(name: s
 def test_whatever_bytes_come_there_is_an_answer_or_a_fault(data: bytes, cuts: list[int]) -> None:
     found = as_one(pieces(b"HTTP/1.1 " + data, cuts), ends=True)
     assert isinstance(found, str | tuple)
+
+
+async def test_a_connection_that_was_not_read_for_a_while_is_before_it_rests() -> None:
+    keeper, transport = Keeper(), Transport()
+    connection = Connection(keeper, ("http", "a", 80))
+    connection.connection_made(transport)
+    asking = asyncio.ensure_future(connection.ask(b"POST / HTTP/1.1\r\n\r\n", b""))
+    await asyncio.sleep(0)
+    connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 999_999)
+    assert not transport.reading
+    connection.data_received(b"x")  # TLS may have had it already
+    assert (keeper.resting, transport.reading) == ([connection], True)
+    assert await whole(await asking) == b"x" * 1_000_000
+    transport.abort()
 
 
 async def test_bytes_that_nobody_asked_for_end_a_connection() -> None:

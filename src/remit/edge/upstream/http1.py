@@ -136,7 +136,6 @@ class Pool:
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         sock = await start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS_S, loop=self._loop)
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             tls = self._tls() if scheme == "https" else None
             name = host.rstrip(".") if tls else None
             _, connection = await self._loop.create_connection(

@@ -205,7 +205,7 @@ class Connection(asyncio.Protocol):
         self._response = None
         response.end(None)
         self.drained()
-        if self._again and not self._unsent and not self._transport.get_write_buffer_size():
+        if self._again and not self._transport.get_write_buffer_size():
             self._keeper.rest(self)
         else:
             self.abort()
