@@ -112,7 +112,11 @@ class Writer:
     def _persist_all(self) -> None:
         """The thread: group after group, until there is none, or one fails."""
         while group := self._groups.get():
-            fault = self._persist(group)
+            fault = None
+            try:
+                self._persist(group)
+            except StoreFault as e:
+                fault = e
             try:
                 self._loop.call_soon_threadsafe(self._ended, group, fault)
             except RuntimeError:
@@ -121,18 +125,18 @@ class Writer:
             if fault:
                 return
 
-    def _persist(self, group: list[Waiting]) -> StoreFault | None:
+    def _persist(self, group: list[Waiting]) -> None:
         last = group[-1][0]
-        whole = merged([delta for delta, _ in group])
-        whole.milestone = whole.high >= self._milestone + MILESTONE_MS
+        milestone = last.high >= self._milestone + MILESTONE_MS
         try:
+            whole = merged([delta for delta, _ in group])
+            whole.milestone = milestone
             whole.checkpoint = sign(Checkpoint(self._signer.name, last.size, root_of(last.peaks)), self._signer)
             self._driver.persist(whole)
         except Exception as e:
-            return failed(e)
-        if whole.milestone:
-            self._milestone = whole.high
-        return None
+            raise failed(e) from e
+        if milestone:
+            self._milestone = last.high
 
 
 def failed(cause: BaseException | None) -> StoreFault:
