@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgspec
 
-from remit.answer import Refusal, Released
+from remit.answer import Asking, Refusal, Released
 from remit.call import Ask, Call, call_digest
 from remit.canonical import digest
 from remit.case import Case
@@ -40,6 +40,7 @@ from remit.edge.store.export import export
 from remit.edge.store.memory import Memory, open_memory
 from remit.errors import UpstreamFault
 from remit.flow import answer
+from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
 from remit.ledger import bundle
 from remit.ledger.checkpoint import parse_key
@@ -157,12 +158,15 @@ class ToolServer:
         self.got: list[tuple[Warrant, Outgoing]] = []
         self.arrived = asyncio.Semaphore(0)
         self.ended: list[tuple[str, int]] = []
+        self.says: list[tuple[str, dict[str, Any]]] = []
         self.answers: Callable[[Outgoing], Awaitable[Reply]] = self._done
 
-    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing, told: Told) -> Reply:
         await self._has_durable_intent(warrant, contract, outgoing)
         self.got.append((warrant, outgoing))
         self.arrived.release()
+        for method, params in self.says:
+            told(method, msgspec.Raw(msgspec.json.encode(params)))
         return await self.answers(outgoing)
 
     async def advertised(self, connector: str) -> Sequence[Contract]:
@@ -189,8 +193,11 @@ class ToolServer:
             id="",
             method=outgoing.method,  # type: ignore[arg-type]
             connector=warrant.connector,
+            kind="tool",
             name=outgoing.name,
             arguments={},
+            shown={},
+            answers=outgoing.answers,
             canonical=outgoing.arguments,
             meta={},
         )
@@ -316,13 +323,13 @@ class World:
         }
         return Ask(**(fields | more))
 
-    async def call(self, task: Task | None, name: str = "read", /, **more: Any) -> Released | Refusal:
+    async def call(self, task: Task | None, name: str = "read", /, **more: Any) -> Released | Asking | Refusal:
         return await self.answer(self.ask(task, name, **more))
 
-    async def answer(self, ask: Ask) -> Released | Refusal:
+    async def answer(self, ask: Ask) -> Released | Asking | Refusal:
         return await self.carry(self.case(ask))
 
-    async def carry(self, case: Case) -> Released | Refusal:
+    async def carry(self, case: Case) -> Released | Asking | Refusal:
         return await answer(case, self.ports)
 
     def fails(self, *, sent: bool, why: Any = None) -> Callable[[Outgoing], Awaitable[Reply]]:

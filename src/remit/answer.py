@@ -1,23 +1,52 @@
 """How a call ended, and what the agent is given."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Raw, Struct
 
+from remit.call.model import Round
 from remit.reasons import Reason
 
-Ending = Literal["completed", "tool_error", "not_sent", "cancelled_unknown", "unknown", "withheld"]
+Ending = Literal["completed", "tool_error", "input_required", "not_sent", "cancelled_unknown", "unknown", "withheld"]
+
+
+class ServerError(Struct, frozen=True):
+    """The JSON-RPC error a server answered with. `data` is raw JSON, empty if there was none or too much."""
+
+    code: int
+    message: str
+    data: Raw = Raw(b"")
 
 
 class Released(Struct, frozen=True, kw_only=True):
     """An answer the agent may see: the raw JSON of the `result` member, or the server's own JSON-RPC `error`
-    (code, message) with an empty `result`. `labels` say how far it may be trusted; there is always one.
+    with an empty `result`. `labels` say how far it may be trusted; there is always one.
     """
 
     result: Raw
     ending: Literal["completed", "tool_error"]
     labels: tuple[str, ...]
-    error: tuple[int, str] | None = None
+    error: ServerError | None = None
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What a server asks of the client: `elicitation/create`, `sampling/createMessage` or `roots/list`, and how."""
+
+    method: str
+    params: Raw
+
+
+class Asking(Struct, frozen=True, kw_only=True):
+    """The server wants answers before it ends the call. Nothing is trusted in a question either.
+
+    The client's answers are a new call, which belongs to `round`.
+    """
+
+    questions: Mapping[str, Question]
+    round: Round
+    labels: tuple[str, ...]
+    ending: Literal["input_required"] = "input_required"
 
 
 class Withheld(Struct, frozen=True, kw_only=True):

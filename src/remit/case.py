@@ -5,23 +5,27 @@ be read that was not established. When a step says no, the denial's receipt hold
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import Final
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 
 from remit import facts
-from remit.call import Ask, Call
+from remit.call import Ask, Call, Client, Round, continued
 from remit.catalogue import Classified, View
 from remit.catalogue.model import Agent, Connector, Tool
 from remit.commit.model import Booking
 from remit.decision import Decision
 from remit.errors import RemitError, UpstreamFault
-from remit.forward.model import Fault, Reply
+from remit.forward import askable
+from remit.forward.model import NOBODY, Fault, Reply
 from remit.identity.model import Principal
 from remit.ledger.receipt import Asked
+from remit.limits import NOTES_MAX
 from remit.policy.model import Request
 from remit.reasons import Denied, Reason
+from remit.result import Sender, passing
 from remit.schema import accepts_more
 from remit.task import Standing, history, prefix_of, reservations
 from remit.task.model import Task
@@ -35,8 +39,15 @@ _WHY: Final = {
 }
 
 
+# Takes a notification's method and params to the client; what it does with them is never waited for.
+Hears = Callable[[str, dict[str, Any]], None]
+
+
 class Case:
-    """One call on its way through the steps. `id` is the call's; `received` is epoch ms; `upstream` is who answered."""
+    """One call on its way through the steps. `id` is the call's; `received` is epoch ms; `upstream` is who answered.
+
+    `hears`, if set, is told what the server says while the call runs; `notes` counts that.
+    """
 
     call: Call
     epoch: int
@@ -49,6 +60,7 @@ class Case:
     task: Task
     tool: Tool
     digest: str
+    round: Round | None
     counters: Mapping[str, int]
     request: Request
     decision: Decision
@@ -58,6 +70,9 @@ class Case:
         self.id = call_id
         self.received = received
         self.upstream = ""
+        self.hears: Hears | None = None
+        self.notes = 0
+        self._noted = hashlib.sha256()
         self._admitted = ""
         self._cancelled = False
         self._attempt: asyncio.Future[Reply] | None = None
@@ -106,6 +121,40 @@ class Case:
         except RemitError as e:  # what is not the server's fault says nothing about what was sent
             return Fault(ending="unknown", reason=Reason.GATEWAY_FAULT, detail=e.message)
 
+    def told(self, method: str, params: msgspec.Raw) -> None:
+        """The server says something while the call runs: passed on if the client may hear it, and counted."""
+        heard = passing(method, params, self.ask.speaks)
+        if heard is None or self.hears is None or self.notes >= NOTES_MAX:
+            return
+        self.notes += 1
+        self._noted.update(bytes(params) + b"\n")
+        self.hears(method, heard)
+
+    def notes_digest(self) -> str:
+        """SHA-256 over what was passed on, each with a line feed; empty if nothing was."""
+        return f"sha256:{self._noted.hexdigest()}" if self.notes else ""
+
+    @property
+    def speaks(self) -> Client:
+        """What the server may ask of the client and tell it: what both the client and the catalogue say."""
+        client = self.ask.speaks
+        return client if client is NOBODY else askable(client, self.connector.may_ask)
+
+    def answering(self, world: World) -> Round | None:
+        """The round this call goes on with, if it answers questions; `Denied` for answers to another call's."""
+        return continued(
+            self.call,
+            task=self.task.id,
+            contract=self.tool.contract.digest,
+            principal=self.principal.id,
+            now=world.now(),
+        )
+
+    def sender(self, client: Client, world: World) -> Sender:
+        """Whose call it is, should the server ask something."""
+        first = self.round.digest if self.round else self.digest
+        return Sender(self.id, first, self.principal.id, client, world.now())
+
     def standing(self, found: Task | None, world: World) -> Standing:
         """Who asks under the task that was found, and when."""
         return Standing(
@@ -138,7 +187,7 @@ class Case:
             connector_name=self.call.connector,
             connector=facts.of_connector(self.connector),
             facts=facts.context(context, now),
-            args=self.call.arguments,
+            args=self.call.shown,
             rows=(self.view.digest, self.tool.contract.digest),
         )
 
@@ -154,6 +203,7 @@ class Case:
             values=self.values(),
             hash_only=self.hash_only(),
             retry_of=world.recent(self.digest, self.id),
+            answers=self.round.call if self.round else "",
         )
 
     def asked(self) -> Asked:
@@ -171,6 +221,8 @@ class Case:
         found: dict[str, bytes] = {}
         if self.has("call"):
             found["arguments"] = bytes(self.call.canonical)
+            if self.call.answers is not None:
+                found["answers"] = bytes(self.call.answers)
         if self.has("digest"):
             # In the leaf it would give short arguments away to whoever tries them all, also once they were erased.
             found["digest"] = self.digest.encode()
@@ -187,4 +239,6 @@ class Case:
 
     def hash_only(self) -> frozenset[str]:
         """The values of `values` that are hashed and not stored."""
-        return frozenset(name for name in ("arguments", "digest", "touched", "facts") if not self.keeps(name))
+        return frozenset(
+            name for name in ("arguments", "answers", "digest", "touched", "facts") if not self.keeps(name)
+        )

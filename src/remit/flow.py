@@ -9,12 +9,13 @@ raises `Denied`; nothing reaches a tool server before step 8 has returned.
 
 `answer` is what a door calls. What a door must still do: hand over an `Ask` whose `params` were read by
 `canonical.parse`, call `case.cancel()` when its client goes away, and show a `Refusal` to the model as text, never as a
-transport failure.
+transport failure. `Asking` is a server that wants the client's answers first: they come back as a new call, which is
+decided anew.
 
 The numbers are the design's; 5 (provenance) and 9 (credential) are not built, so they are not here.
 """
 
-from remit.answer import Refusal, Released
+from remit.answer import Asking, Refusal, Released
 from remit.approval import approved
 from remit.call import call_digest, decode
 from remit.case import Case
@@ -32,7 +33,7 @@ from remit.task import assigned, within
 from remit.world import World
 
 
-async def govern(case: Case, world: World) -> Released | Refusal:
+async def govern(case: Case, world: World) -> Released | Asking | Refusal:
     """Decide one call and, if it may pass, carry it out once. Raises `Denied` for a no, `Restart` to be asked again."""
     # 1 call: what exactly is asked?
     call = case.call = decode(case.ask, case.id)
@@ -54,6 +55,7 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     # 4 schema: is it a well-formed call of the contract we pinned?
     tool = case.tool = conforming(call, case.view.tool(call))
     case.digest = call_digest(call, task=task.id, contract=tool.contract.digest)
+    case.round = case.answering(world)
 
     # 6 policy: may this agent, for this task, do this, now?
     case.request = case.question(world, world.now())
@@ -67,16 +69,17 @@ async def govern(case: Case, world: World) -> Released | Refusal:
     permission = warrant(booking, await world.store.write(plan(booking)), expires=task.expires_at)
 
     # 10 forward: what exactly goes out?
-    reply = await case.once(world.upstreams.forward(permission, tool.contract, outgoing=outgoing(call, tool.row)))
+    sent = outgoing(call, tool.row, client=case.speaks)
+    reply = await case.once(world.upstreams.forward(permission, tool.contract, outgoing=sent, told=case.told))
 
     # 11 result: what may come back?
-    result = inspect(reply, tool)
+    result = inspect(reply, tool, case.sender(sent.client, world))
 
     # 12 outcome: what really happened?
     return await conclude(case, booking, intent=permission.intent, ended=result, world=world)
 
 
-async def answer(case: Case, world: World) -> Released | Refusal:
+async def answer(case: Case, world: World) -> Released | Asking | Refusal:
     """Govern one call; a no is recorded and said. Whatever goes wrong is a no with a listed reason."""
     try:
         return await _govern_again(case, world)
@@ -90,7 +93,7 @@ async def answer(case: Case, world: World) -> Released | Refusal:
         case.leave(world)
 
 
-async def _govern_again(case: Case, world: World) -> Released | Refusal:
+async def _govern_again(case: Case, world: World) -> Released | Asking | Refusal:
     """Start again while what the decision rests on moves under it, within a bound."""
     for _ in range(RESTARTS_MAX):
         try:

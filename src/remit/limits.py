@@ -16,6 +16,15 @@ URI_CHARS_MAX = 2048
 RESULT_BYTES_MAX = 16 * 1024 * 1024
 RESULT_CHECKED_BYTES_MAX = 2 * 1024 * 1024  # of one with an output schema: reading it strictly takes 10 ms a megabyte
 
+# What a server says and asks while a call runs: notes are dropped beyond these, questions withheld. A person may take
+# this long over a question (clients give up after minutes); a held exchange lives no longer.
+NOTE_BYTES_MAX = 64 * 1024
+NOTES_MAX = 10_000
+QUESTIONS_MAX = 16
+QUESTIONS_BYTES_MAX = 256 * 1024
+ANSWER_WAIT_S = 600
+ROUNDS_MAX = 32
+
 # The catalogue's file: some 4,000 tools with their rules. PyYAML builds about 1 MB a second of it.
 CATALOGUE_BYTES_MAX = 4 * 1024 * 1024
 

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     CALL_METHOD = "call.method"
     CALL_NAME = "call.name"
     CALL_MISMATCH = "call.mismatch"
+    CALL_ANSWER = "call.answer"
 
     IDENTITY_MISSING = "identity.missing"
     IDENTITY_INVALID = "identity.invalid"
@@ -106,6 +107,7 @@ WORDS: dict[Reason, Words] = {
     Reason.CALL_METHOD: Words("this method is not served here", "use tools, prompts or resources"),
     Reason.CALL_NAME: Words("the name is not a valid one", "use a name from the list"),
     Reason.CALL_MISMATCH: Words("header and body disagree", "send the same values in both"),
+    Reason.CALL_ANSWER: Words("these answers fit no open question of this call", "call again without them"),
     Reason.IDENTITY_MISSING: Words("no token was presented", _SIGN_IN),
     Reason.IDENTITY_INVALID: Words("the token is not valid", _SIGN_IN),
     Reason.IDENTITY_EXPIRED: Words("the token has expired", "obtain a fresh one", retry=True),

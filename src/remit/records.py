@@ -4,14 +4,14 @@ These two are the shell's side of every ending. Neither decides; both refuse to 
 on record first.
 """
 
-from remit.answer import Refusal, Released, Withheld
+from remit.answer import Asking, Refusal, Released, Withheld
 from remit.case import Case
 from remit.commit import returned
 from remit.commit.model import Booking, Write
 from remit.errors import RemitError
 from remit.identity import admitted
 from remit.ledger.receipt import Denial, Draft
-from remit.outcome import outcome, outcome_draft, refused
+from remit.outcome import Course, outcome, outcome_draft, refused, shown
 from remit.reasons import Denied, Reason
 from remit.world import World
 
@@ -37,16 +37,16 @@ async def deny(case: Case, no: Denied, *, world: World) -> Refusal:
 
 
 async def conclude(
-    case: Case, booking: Booking, *, intent: int, ended: Released | Withheld, world: World
-) -> Released | Refusal:
+    case: Case, booking: Booking, *, intent: int, ended: Released | Asking | Withheld, world: World
+) -> Released | Asking | Refusal:
     """Record the outcome and release the result, or withhold it when the outcome cannot be recorded.
 
     Durable before the release for `write` and `privileged`; for `read` sequenced, and durable with the next group
     commit: a crash in between reads «outcome unknown». The budget is given back only for a call certainly not sent.
     """
-    body = outcome(case.id, intent, ended=ended, duration_ms=world.now() - case.received, upstream=case.upstream)
-    result = bytes(ended.result) if isinstance(ended, Released) else None
-    draft = outcome_draft(body, task=booking.task, result=result, keep=case.keeps("result"))
+    course = Course(world.now() - case.received, case.upstream, case.notes, case.notes_digest())
+    body = outcome(case.id, intent, ended=ended, course=course)
+    draft = outcome_draft(body, task=booking.task, result=shown(ended), keep=case.keeps("result"))
     world.tasks.used(case.task)
     write = Write(drafts=(draft,), reserves=returned(booking) if body.outcome == "not_sent" else ())
     try:

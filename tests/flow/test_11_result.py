@@ -5,13 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from remit.answer import Refusal, Released, Withheld
+from remit.answer import Refusal, Released, ServerError, Withheld
+from remit.call import Client
 from remit.catalogue.model import Tool, ToolRow
 from remit.forward.model import Outgoing, Reply
 from remit.ledger.receipt import Outcome
 from remit.limits import RESULT_BYTES_MAX, RESULT_CHECKED_BYTES_MAX
 from remit.reasons import Reason
-from remit.result import inspect
+from remit.result import Sender, inspect
 from tests.world import World, reply, tool
 
 
@@ -25,7 +26,7 @@ def answering(answer: Reply) -> Any:
 GOOD: dict[str, tuple[Reply, str]] = {
     "a result that fits": (reply(content=[], structuredContent={"text": "a"}), "completed"),
     "the tool's own error, which need not fit": (reply(content=[], isError=True), "tool_error"),
-    "the server's JSON-RPC error": (Reply(result=None, error=(-32602, "no")), "tool_error"),
+    "the server's JSON-RPC error": (Reply(result=None, error=ServerError(-32602, "no")), "tool_error"),
 }
 
 
@@ -90,6 +91,8 @@ async def test_a_tool_without_an_output_schema_may_answer_any_shape() -> None:
     await world.holds()
 
 
+SENDER = Sender("call", "sha256:d", "spiffe://world.test/agent/scout", Client(), 0)
+
 BENT: dict[str, tuple[object, bytes]] = {
     "a key twice": ({"type": "object"}, b'{"structuredContent": {"text": "a"}, "structuredContent": {"text": "b"}}'),
     "a schema that is none": ({"type": "text"}, b'{"structuredContent": {"text": "a"}}'),
@@ -99,6 +102,6 @@ BENT: dict[str, tuple[object, bytes]] = {
 @pytest.mark.parametrize("schema, result", BENT.values(), ids=BENT.keys())
 def test_what_cannot_be_checked_is_withheld(schema: object, result: bytes) -> None:
     contract = tool("notes", "read", outputSchema=schema)
-    found = inspect(Reply(result=msgspec.Raw(result)), Tool(contract=contract, row=ToolRow()))
+    found = inspect(Reply(result=msgspec.Raw(result)), Tool(contract=contract, row=ToolRow()), SENDER)
     assert isinstance(found, Withheld)
     assert found.reason is Reason.RESULT_SCHEMA

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from remit.answer import Refusal, Released
+from remit.answer import Asking, Refusal, Released, ServerError
 from remit.call import Ask, Call, decode
 from remit.canonical import digest_of
+from remit.case import Hears
 from remit.catalogue.model import Contract, ContractKind
 from remit.edge.mcp.exchange import Cancelled
 from remit.identity.model import Principal
@@ -83,7 +84,7 @@ class SimulatedBackend:
             kind="agent", name=name, id=f"spiffe://test/agent/{name}", issuer="test", subject=name, expires=0, key="k"
         )
 
-    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Released | Asking | Refusal:
         self.asked.append(ask)
         if self.refusal is not None:
             return self.refusal
@@ -112,7 +113,9 @@ class SimulatedBackend:
                 reason=Reason.APPROVAL_REQUIRED, detail="", verdict="STEP_UP", receipt="r-5", approvals=needed
             )
         if call.name == "upstream-error":
-            return Released(result=Raw(b"{}"), ending="tool_error", labels=("untrusted",), error=(-32603, "it broke"))
+            return Released(
+                result=Raw(b"{}"), ending="tool_error", labels=("untrusted",), error=ServerError(-32603, "it broke")
+            )
         result = self.result or msgspec.json.encode(_results(call))
         return Released(result=Raw(result), ending="completed", labels=("untrusted",))
 

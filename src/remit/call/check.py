@@ -1,11 +1,11 @@
 """Step 1, the answer: decode an ask, refuse what is not one."""
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Raw
 
-from remit.call.model import METHODS, Ask, Call
+from remit.call.model import METHODS, Ask, Call, Kind, Round
 from remit.canonical import canonical, decode as decode_canonical, digest
 from remit.limits import ARGUMENTS_BYTES_MAX, NAME_CHARS_MAX, URI_CHARS_MAX
 from remit.reasons import Denied, Reason
@@ -15,11 +15,27 @@ from remit.reasons import Denied, Reason
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-/]+\Z")
 _CONNECTOR: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _URI: Final = re.compile(r"[!-~]+\Z")
+_ADDRESSED: Final = frozenset({"name", "arguments", "_meta"})
+_LOCATED: Final = frozenset({"uri", "_meta"})
+# What a retry carries beside the call itself (MCP 2026-07-28, multi round-trip requests).
+_RETRIED: Final = frozenset({"inputResponses", "requestState"})
 _KNOWN: Final[dict[str, frozenset[str]]] = {
-    "tools/call": frozenset({"name", "arguments", "_meta"}),
-    "prompts/get": frozenset({"name", "arguments", "_meta"}),
-    "resources/read": frozenset({"uri", "_meta"}),
+    "tools/call": _ADDRESSED | _RETRIED,
+    "prompts/get": _ADDRESSED | _RETRIED,
+    "resources/read": _LOCATED | _RETRIED,
+    "resources/subscribe": _LOCATED,
+    "resources/unsubscribe": _LOCATED,
+    "completion/complete": frozenset({"ref", "argument", "context", "_meta"}),
 }
+
+
+class _Address(NamedTuple):
+    """Where a call goes, what it is called with, and what of that catalogue and policy see as its arguments."""
+
+    kind: Kind
+    name: Any
+    given: dict[str, Any]
+    shown: dict[str, Any] | None = None
 
 
 def decode(ask: Ask, call_id: str) -> Call:
@@ -30,8 +46,9 @@ def decode(ask: Ask, call_id: str) -> Call:
     unknown = params.keys() - _KNOWN[ask.method]
     if unknown:
         raise Denied(Reason.CALL_MALFORMED, f"unknown member `{min(unknown)[:80]}` of params")
-    connector, name = _address(ask, params)
-    given = {"uri": name} if ask.method == "resources/read" else _object(params.get("arguments"), "arguments")
+    address = _addressed(ask.method, params)
+    connector, name = _named(ask.connector, address)
+    given = {"uri": name} if address.kind == "resource" and address.shown is None else address.given
     written = canonical(given)
     if len(written) > ARGUMENTS_BYTES_MAX:
         raise Denied(Reason.CALL_TOO_LARGE, f"{len(written)} bytes of arguments, at most {ARGUMENTS_BYTES_MAX}")
@@ -40,38 +57,130 @@ def decode(ask: Ask, call_id: str) -> Call:
     return Call(
         id=call_id,
         method=ask.method,  # type: ignore[arg-type]  # a member of METHODS
+        kind=address.kind,
         connector=connector,
         name=name,
         arguments=arguments,
+        shown=arguments if address.shown is None else address.shown,
         canonical=Raw(written),
         meta=_object(params.get("_meta"), "_meta"),
+        answers=_answers(params, ask),
+        round=ask.round,
     )
 
 
 def call_digest(call: Call, *, task: str, contract: str) -> str:
     """The digest that binds approval, warrant, receipt and the bytes sent. Source: design, vocabulary `Call`.
 
-    SHA-256 over RFC 8785 of {task, method, connector, name, contract, arguments}; `contract` is the pinned
-    contract's digest. The arguments are spliced in as written in step 1, not written again.
+    SHA-256 over RFC 8785 of {task, method, connector, name, contract, arguments, inputResponses}, the last only if
+    there are any; `contract` is the pinned contract's digest. What was written in step 1 is spliced in, not written
+    again.
     """
-    head = canonical({"connector": call.connector, "contract": contract, "method": call.method, "name": call.name})
-    # Keys in RFC 8785 order: "arguments" sorts before "connector", "task" after "name".
-    return digest(b'{"arguments":' + bytes(call.canonical) + b"," + head[1:-1] + b',"task":' + canonical(task) + b"}")
+    return _digest(call, call.answers, task=task, contract=contract)
 
 
-def _address(ask: Ask, params: dict[str, Any]) -> tuple[str, str]:
-    name = params.get("uri" if ask.method == "resources/read" else "name")
+def continued(call: Call, *, task: str, contract: str, principal: str, now: int) -> Round | None:
+    """The round a call goes on with; None for a call that answers nothing.
+
+    Raises `Denied(call.answer)` unless the same caller was asked about this very call and the questions still wait.
+    """
+    about = call.round
+    if about is None:
+        return None
+    if about.principal != principal or about.digest != _digest(call, None, task=task, contract=contract):
+        raise Denied(Reason.CALL_ANSWER, "they belong to another call")
+    if now >= about.expires:
+        raise Denied(Reason.CALL_ANSWER, "they come too late")
+    return about
+
+
+def _digest(call: Call, answers: Raw | None, *, task: str, contract: str) -> str:
+    # Keys in RFC 8785 order: "arguments" sorts before "connector", "inputResponses" before "method", "task" after.
+    begin = canonical({"connector": call.connector, "contract": contract})
+    end = canonical({"method": call.method, "name": call.name, "task": task})
+    between = b"," if answers is None else b',"inputResponses":' + bytes(answers) + b","
+    return digest(b'{"arguments":' + bytes(call.canonical) + b"," + begin[1:-1] + between + end[1:])
+
+
+def _addressed(method: str, params: dict[str, Any]) -> _Address:
+    if method == "completion/complete":
+        return _completion(params)
+    if "uri" in _KNOWN[method]:
+        return _Address("resource", params.get("uri"), {})
+    kind: Kind = "tool" if method == "tools/call" else "prompt"
+    return _Address(kind, params.get("name"), _object(params.get("arguments"), "arguments"))
+
+
+def _completion(params: dict[str, Any]) -> _Address:
+    """A completion is about a prompt or a template, and shows what was filled in so far."""
+    ref, argument = _object(params.get("ref"), "ref"), _object(params.get("argument"), "argument")
+    context = _object(params.get("context"), "context")
+    known = _object(context.get("arguments"), "context.arguments")
+    name, value = argument.get("name"), argument.get("value")
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise Denied(Reason.CALL_MALFORMED, "`argument` has `name` and `value`, both text")
+    given: dict[str, Any] = {key: params[key] for key in ("ref", "argument", "context") if key in params}
+    if ref.get("type") == "ref/resource":
+        return _Address("resource", ref.get("uri"), given, {"uri": ref.get("uri")})
+    if ref.get("type") == "ref/prompt":
+        return _Address("prompt", ref.get("name"), given, {**known, name: value})
+    raise Denied(Reason.CALL_MALFORMED, "`ref` is a `ref/prompt` or a `ref/resource`")
+
+
+def _named(connector: str | None, address: _Address) -> tuple[str, str]:
+    name, located = address.name, address.kind == "resource"
     if not isinstance(name, str) or not name:
         raise Denied(Reason.CALL_NAME, "the name is missing")
-    connector = ask.connector
     if connector is None:
-        if ask.method == "resources/read":
-            raise Denied(Reason.CALL_METHOD, "resources are read at their connector's own endpoint")
+        if located:
+            raise Denied(Reason.CALL_METHOD, "resources are served at their connector's own endpoint")
         connector, _, name = name.partition("/")
-    most, shape = (URI_CHARS_MAX, _URI) if ask.method == "resources/read" else (NAME_CHARS_MAX, _NAME)
+    most, shape = (URI_CHARS_MAX, _URI) if located else (NAME_CHARS_MAX, _NAME)
     if not _CONNECTOR.match(connector) or len(name) > most or not shape.match(name):
         raise Denied(Reason.CALL_NAME, "names are ASCII letters, digits and `_ - . /`")
     return connector, name
+
+
+def _answers(params: dict[str, Any], ask: Ask) -> Raw | None:
+    """What the client answers, as it will be sent on: exactly to what was asked, or `Denied`."""
+    if "inputResponses" not in params and "requestState" not in params:
+        if ask.round is not None:
+            raise Denied(Reason.CALL_ANSWER, "there are none")
+        return None
+    given = _object(params.get("inputResponses"), "inputResponses")
+    if ask.round is None:
+        raise Denied(Reason.CALL_ANSWER, "nothing was asked")
+    for key, answer in given.items():
+        # What was not asked is left out below, as the protocol has it; what was asked has to have its method's shape.
+        if key in ask.round.asked and not _answers_to(ask.round.asked[key], answer):
+            raise Denied(Reason.CALL_ANSWER, f"`{key[:80]}` is no answer to `{ask.round.asked[key]}`")
+    written = canonical({key: answer for key, answer in given.items() if key in ask.round.asked})
+    if len(written) > ARGUMENTS_BYTES_MAX:
+        raise Denied(Reason.CALL_TOO_LARGE, f"{len(written)} bytes of answers, at most {ARGUMENTS_BYTES_MAX}")
+    return Raw(written)
+
+
+def _answers_to(method: str, answer: Any) -> bool:
+    if not isinstance(answer, dict):
+        return False
+    match method:
+        case "elicitation/create":
+            return answer.get("action") in ("accept", "decline", "cancel") or _is_error(answer)
+        case "sampling/createMessage":
+            return {"role", "content", "model"} <= answer.keys() or _is_error(answer)
+        case _:
+            return isinstance(answer.get("roots"), list) or _is_error(answer)
+
+
+def _is_error(answer: dict[str, Any]) -> bool:
+    """A client of the session wire may answer that it does no such thing."""
+    error = answer.get("error")
+    return (
+        len(answer) == 1
+        and isinstance(error, dict)
+        and isinstance(error.get("code"), int)
+        and isinstance(error.get("message"), str)
+    )
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from remit.call import Call
 from remit.canonical import canonical
-from remit.catalogue.model import CALLS, Connector, ContractKind, Tier, ToolRow
+from remit.catalogue.model import Connector, ContractKind, Tier, ToolRow
 from remit.catalogue.schemas import validator
 from remit.reasons import Denied, Reason
 
@@ -46,11 +46,11 @@ def classify(connector: Connector, call: Call, *, classes: tuple[str, ...]) -> C
     """Tier, data classes and touched resources of a call. `classes` are the catalogue's, least sensitive first."""
     if not classes:
         raise Denied(Reason.TASK_DATA_CLASS, "no classes of data are catalogued")
-    row = row_of(connector, CALLS[call.method], name=call.name)
+    row = row_of(connector, call.kind, name=call.name)
     return Classified(
-        tier=_tier(row, call.arguments),
+        tier=_tier(row, call.shown),
         data_classes=tuple(name for name in classes if name in row.data) or classes[-1:],
-        touched=tuple(_touched(row, call.arguments)),
+        touched=tuple(_touched(row, call.shown)),
         row=row,
     )
 

@@ -25,15 +25,8 @@ TIERS: tuple[Tier, ...] = ("read", "write", "privileged")
 Role = Literal["requester", "operator", "auditor"]
 Keep = Literal["full", "redacted", "none"]
 Boundary = Literal["same-user", "separate-user", "separate-host"]
+Question = Literal["elicitation", "sampling", "roots"]
 ContractKind = Literal["tool", "prompt", "resource", "template", "server"]
-
-
-# Which contract a governed method calls.
-CALLS: Final[Mapping[str, ContractKind]] = {
-    "tools/call": "tool",
-    "prompts/get": "prompt",
-    "resources/read": "resource",
-}
 
 
 class _Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,7 +145,8 @@ class Connector(_Row, frozen=True, kw_only=True):
     """One upstream MCP server: `url` (Streamable HTTP, or HTTP+SSE of 2024-11-05) or `command` (stdio), not both.
 
     `env` lists the names of environment variables a stdio server receives; it gets no others. `stateless` lets all
-    agents and tasks share one session. `resources` and `prompts` are the rows for every resource and prompt.
+    agents and tasks share one session. `resources` and `prompts` are the rows for every resource and prompt. `may_ask`
+    is what the server may ask of a client while a call of that client runs; sampling and roots only if they are named.
     """
 
     owner: str
@@ -165,6 +159,7 @@ class Connector(_Row, frozen=True, kw_only=True):
     tools: Mapping[str, ToolRow] = field(default_factory=dict)
     resources: ToolRow = ToolRow()
     prompts: ToolRow = ToolRow()
+    may_ask: tuple[Question, ...] = ("elicitation",)
 
 
 class Purpose(_Row, frozen=True, kw_only=True):

@@ -15,7 +15,6 @@ from remit.call import Call
 from remit.catalogue.classify import row_of
 from remit.catalogue.contracts import read
 from remit.catalogue.model import (
-    CALLS,
     Agent,
     AgentKey,
     Connector,
@@ -113,9 +112,9 @@ class View(Struct, frozen=True, kw_only=True):
         A resource is its own pinned row's, else that of a pinned template that covers its URI, one in force first.
         Raises `Denied(schema.unknown)` when nothing of the name was ever seen.
         """
-        found = self.callables.get(f"{call.connector}/{CALLS[call.method]}/{call.name}")
+        found = self.callables.get(f"{call.connector}/{call.kind}/{call.name}")
         # A resource that was merely seen does not stand in the way of a template that covers it.
-        if call.method == "resources/read" and (found is None or found.quarantined == found.contract.digest):
+        if call.kind == "resource" and (found is None or found.quarantined == found.contract.digest):
             found = self._template(call, found)
         if found is None:
             raise Denied(Reason.SCHEMA_UNKNOWN, f"`{call.target}` was never seen")
@@ -163,7 +162,9 @@ class View(Struct, frozen=True, kw_only=True):
             raise Denied(Reason.IDENTITY_NO_OWNER, f"`{name}` has no owner")
 
     def _template(self, call: Call, otherwise: Tool | None) -> Tool | None:
-        found = [tool for tool in self.templates.get(call.connector, ()) if covers(tool.contract.name, call.name)]
+        # A completion names the template itself, a read one of the resources it covers.
+        covered = str.__eq__ if call.method == "completion/complete" else covers
+        found = [tool for tool in self.templates.get(call.connector, ()) if covered(tool.contract.name, call.name)]
         in_force = [tool for tool in found if tool.quarantined is None]
         return next(iter(in_force or ([otherwise] if otherwise else found)), None)
 

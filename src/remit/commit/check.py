@@ -12,7 +12,9 @@ def plan(booking: Booking) -> Write:
         reserves=_reservations(booking, 1),
         drafts=(
             Draft(
-                body=Intent(asked=booking.asked, epoch=booking.epoch, retry_of=booking.retry_of),
+                body=Intent(
+                    asked=booking.asked, epoch=booking.epoch, retry_of=booking.retry_of, answers=booking.answers
+                ),
                 task=booking.task,
                 values=booking.values,
                 hash_only=booking.hash_only,

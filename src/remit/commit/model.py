@@ -61,7 +61,8 @@ class Row(Struct, frozen=True, kw_only=True):
 class Booking(Struct, frozen=True, kw_only=True):
     """Everything step 8 writes for one call. `digest` is the call's. `counters` are those it adds one to, with the most
     each may reach (None: only counted). `expect_counters` are those the decision read, empty if it read none. `values`
-    lie beside the intent; those in `hash_only` are hashed and not kept.
+    lie beside the intent; those in `hash_only` are hashed and not kept. `answers` is the call it
+    answers questions of.
     """
 
     asked: Asked
@@ -73,6 +74,7 @@ class Booking(Struct, frozen=True, kw_only=True):
     hash_only: frozenset[str] = frozenset()
     expect_counters: Mapping[str, int] = field(default_factory=dict)
     retry_of: str = ""
+    answers: str = ""
 
 
 class Warrant(Struct, frozen=True, kw_only=True):

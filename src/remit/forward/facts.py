@@ -1,11 +1,15 @@
 """The upstreams, as a contract in words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from msgspec import Raw
 
 from remit.catalogue.model import Contract
 from remit.commit.model import Warrant
 from remit.forward.model import Outgoing, Reply
+
+Told = Callable[[str, Raw], None]
 
 
 class Upstreams(Protocol):
@@ -15,11 +19,15 @@ class Upstreams(Protocol):
     *Faults.* It raises `UpstreamFault` with `sent=False` only when no byte of the call can have reached the server.
     *Contracts.* A session is opened only to a server whose contract for the called name equals `contract.digest`;
     else `Denied(schema.quarantined)`, and whoever watches contracts is told.
+    *Questions.* Where the server waits for the client's answer on an open exchange, the reply says so and names it; the
+    exchange is kept for the call that brings the answers, once, and no longer than `ANSWER_WAIT_S`.
     *Identity.* Nothing of the caller's credential, headers or environment travels.
     """
 
-    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
-        """Send one call, return the final answer. Raises `UpstreamFault`, `Denied`."""
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing, told: Told) -> Reply:
+        """Send one call, return the server's answer. Raises `UpstreamFault`, `Denied`. `told` is called with the method
+        and params of whatever else the server says about the call meanwhile.
+        """
         ...
 
     async def advertised(self, connector: str) -> Sequence[Contract]:

@@ -1,15 +1,22 @@
 """What goes out, and what came back."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Raw, Struct
 
+from remit.answer import ServerError
+from remit.call import Client
 from remit.reasons import Reason
+
+NOBODY: Final = Client()
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
     """One call as it will be sent. `arguments` are the canonical bytes the warrant's digest covers; a driver splices
-    them in and writes everything else itself. `meta` is the caller's `_meta` cut down to the allow-list.
+    them in and writes everything else itself. `meta` is the caller's `_meta` cut down to the allow-list, `client` what
+    the server may ask of the caller and tell it meanwhile.
+
+    `answers` (canonical, by question) go with a call that goes on after questions; `state` and `held` are its round's.
     """
 
     method: str
@@ -17,19 +24,25 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     arguments: Raw
     meta: dict[str, Any]
     timeout_s: int
+    client: Client = NOBODY
+    answers: Raw | None = None
+    state: str | None = None
+    held: str = ""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """A server's final answer to one call: `result` as raw JSON of the `result` member, or `error` (code, message).
+    """A server's answer to one call: `result` as raw JSON of the `result` member, or `error`.
 
     `result` None without an error means it was larger than is read. `upstream` names server, version and protocol
-    revision for the receipt.
+    revision for the receipt. A result may ask for input first; where the server waits for that on an open exchange,
+    `held` names it.
     """
 
     result: Raw | None
-    error: tuple[int, str] | None = None
+    error: ServerError | None = None
     received: int = 0
     upstream: str = ""
+    held: str = ""
 
 
 class Fault(Struct, frozen=True, kw_only=True):

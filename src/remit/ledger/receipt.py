@@ -75,25 +75,34 @@ class Denial(Body, frozen=True, kw_only=True, tag="denial"):
 
 
 class Intent(Body, frozen=True, kw_only=True, tag="intent"):
-    """A call that is about to be sent. `epoch` is the revocation epoch it was committed under."""
+    """A call that is about to be sent. `epoch` is the revocation epoch it was committed under; `answers` the call whose
+    questions this one answers.
+    """
 
     asked: Asked
     epoch: int
     retry_of: str = ""
+    answers: str = ""
 
 
 class Outcome(Body, frozen=True, kw_only=True, tag="outcome"):
-    """What really happened to the call of `intent` (its seq). `sent` and `received` count bytes."""
+    """What really happened to the call of `intent` (its seq). `received` counts bytes. `notes` is how many
+    notifications of the server were passed on while it ran, `notes_digest` SHA-256 over them, each with a line feed.
+    """
 
     call: str
     intent: int
-    outcome: Literal["completed", "tool_error", "not_sent", "cancelled_unknown", "unknown", "withheld"]
+    outcome: Literal[
+        "completed", "tool_error", "input_required", "not_sent", "cancelled_unknown", "unknown", "withheld"
+    ]
     reason: str = ""
     detail: str = ""
     labels: tuple[str, ...] = ()
     received: int = 0
     duration_ms: int = 0
     upstream: str = ""
+    notes: int = 0
+    notes_digest: str = ""
 
 
 class TaskEvent(Body, frozen=True, kw_only=True, tag="task"):

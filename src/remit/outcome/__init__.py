@@ -4,6 +4,6 @@ Step 12. Every call that was committed gets exactly one outcome receipt: what ca
 see did. No outcome on record means no result: `refused` then says that the call did take effect.
 """
 
-from remit.outcome.check import outcome, outcome_draft, refused
+from remit.outcome.check import Course, outcome, outcome_draft, refused, shown
 
-__all__ = ["outcome", "outcome_draft", "refused"]
+__all__ = ["Course", "outcome", "outcome_draft", "refused", "shown"]

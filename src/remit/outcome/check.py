@@ -1,32 +1,55 @@
 """Step 12, the answer: the outcome receipt, and the words for a no."""
 
-from remit.answer import Refusal, Released, Withheld
+from typing import NamedTuple
+
+import msgspec
+
+from remit.answer import Asking, Refusal, Released, Withheld
 from remit.ledger.receipt import Draft, Outcome
 from remit.reasons import WORDS, Denied
 
 
-def outcome(call: str, intent: int, *, ended: Released | Withheld, duration_ms: int, upstream: str) -> Outcome:
+class Course(NamedTuple):
+    """How it went, whatever came of it: milliseconds, who answered, how much was passed on meanwhile and its digest."""
+
+    duration_ms: int
+    upstream: str
+    notes: int = 0
+    notes_digest: str = ""
+
+
+def outcome(call: str, intent: int, *, ended: Released | Asking | Withheld, course: Course) -> Outcome:
     """The receipt body of how the call of receipt `intent` ended."""
+    reason = detail = ""
+    labels: tuple[str, ...] = ()
+    received = 0
     if isinstance(ended, Withheld):
-        return Outcome(
-            call=call,
-            intent=intent,
-            outcome=ended.ending,
-            reason=ended.reason,
-            detail=ended.detail,
-            duration_ms=duration_ms,
-            upstream=upstream,
-        )
+        reason, detail = ended.reason, ended.detail
+    else:
+        labels = ended.labels
+    if isinstance(ended, Released):
+        detail = f"error {ended.error.code}" if ended.error else ""
+        received = len(bytes(ended.result))
     return Outcome(
         call=call,
         intent=intent,
         outcome=ended.ending,
-        detail=f"error {ended.error[0]}" if ended.error else "",
-        labels=ended.labels,
-        received=len(bytes(ended.result)),
-        duration_ms=duration_ms,
-        upstream=upstream,
+        reason=reason,
+        detail=detail,
+        labels=labels,
+        received=received,
+        duration_ms=course.duration_ms,
+        upstream=course.upstream,
+        notes=course.notes,
+        notes_digest=course.notes_digest,
     )
+
+
+def shown(ended: Released | Asking | Withheld) -> bytes | None:
+    """What the agent is given, as it lies beside the outcome; None where that is nothing of the server's."""
+    if isinstance(ended, Released):
+        return bytes(ended.result)
+    return msgspec.json.encode(ended.questions) if isinstance(ended, Asking) else None
 
 
 def outcome_draft(body: Outcome, *, task: str, result: bytes | None, keep: bool) -> Draft:

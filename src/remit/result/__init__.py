@@ -5,6 +5,7 @@ a tool server is trusted, so every result carries at least the label `untrusted`
 reason; the call has happened all the same, and the outcome says so.
 """
 
-from remit.result.check import inspect
+from remit.result.check import ASKS, Sender, inspect
+from remit.result.note import passing
 
-__all__ = ["inspect"]
+__all__ = ["ASKS", "Sender", "inspect", "passing"]

@@ -24,9 +24,9 @@ def conforming(call: Call, tool: Tool) -> Tool:
         raise Denied(Reason.SCHEMA_QUARANTINED, f"`{call.target[:200]}` awaits review")
     if call.method == "tools/call":
         _arguments(call.arguments, tool.contract)
-    elif call.method == "prompts/get":
-        _prompt(call.arguments, tool.contract)
-    elif call.arguments != {"uri": call.name}:
+    elif call.kind == "prompt":
+        _prompt(call.shown, tool.contract, whole=call.method == "prompts/get")
+    elif call.shown != {"uri": call.name}:
         raise Denied(Reason.SCHEMA_ARGUMENTS, "a resource takes its uri and nothing else")
     return tool
 
@@ -68,13 +68,14 @@ def _arguments(arguments: dict[str, Any], contract: Contract) -> None:
     _refuse(Reason.SCHEMA_ARGUMENTS, (f"`{at[:200]}` (not in the schema)" for at in ready.unnamed(arguments)))
 
 
-def _prompt(arguments: dict[str, Any], contract: Contract) -> None:
+def _prompt(arguments: dict[str, Any], contract: Contract, *, whole: bool) -> None:
+    """`whole` is False for a completion: what is required may still be missing."""
     try:
         declared = _declared(contract)
     except CallerFault as e:
         raise Denied(Reason.SCHEMA_ARGUMENTS, f"the pinned contract cannot be used: {e.message}") from e
     _refuse(Reason.SCHEMA_ARGUMENTS, (f"`/{name[:80]}` (not declared)" for name in arguments.keys() - declared.keys()))
-    missing = (name for name, required in declared.items() if required and name not in arguments)
+    missing = (name for name, required in declared.items() if whole and required and name not in arguments)
     _refuse(Reason.SCHEMA_ARGUMENTS, (f"`/{name[:80]}` (required)" for name in missing))
     wrong = (name for name, value in arguments.items() if not isinstance(value, str))
     _refuse(Reason.SCHEMA_ARGUMENTS, (f"`/{name[:80]}` (type: string)" for name in wrong))

@@ -80,7 +80,7 @@ def _fitting(scope: Scope, call: Call) -> None:
         if not concerns(pattern, call.target):
             continue
         try:
-            wrong = next(validator(schema).iter_errors(call.arguments), None)
+            wrong = next(validator(schema).iter_errors(call.shown), None)
         except CallerFault as e:
             raise Denied(Reason.TASK_ARGUMENTS, "the task's constraint on them cannot be read") from e
         if wrong is not None:

@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from remit.answer import Refusal, Released
+from remit.answer import Asking, Refusal, Released
 from remit.call import Ask
+from remit.case import Hears
 from remit.catalogue.model import Contract, ContractKind
 from remit.edge.mcp.exchange import Cancelled
 from remit.identity.model import Principal
@@ -21,9 +22,9 @@ class Backend(Protocol):
         """Who presents this token at this endpoint, on every request; `Denied(identity.*)` otherwise."""
         ...
 
-    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Released | Asking | Refusal:
         """Govern one call. When `cancelled` is set while it runs, the client no longer wants the answer: stop as
-        soon as the record allows, and still return.
+        soon as the record allows, and still return. What the server says meanwhile goes to `hears`.
         """
         ...
 

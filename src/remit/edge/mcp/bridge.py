@@ -24,7 +24,7 @@ from aiohttp.http import HttpProcessingError
 from msgspec import Struct
 
 from remit.edge.mcp.agreement import Mirrored, encoded, mirror, mirrored_by
-from remit.edge.mcp.rpc import Fault, Id, Message, error, read
+from remit.edge.mcp.rpc import Answered, Fault, Id, Message, error, read
 from remit.edge.mcp.wire import NAMED, Code, Meta
 from remit.errors import CallerFault, RemitError
 from remit.limits import BODY_BYTES_MAX
@@ -139,6 +139,9 @@ class _Bridge:
         except Fault as fault:
             await self._say(error(None, fault.code, message=fault.message))
             return
+        if isinstance(message, Answered):
+            await self._notify(line)
+            return
         if message.method == "notifications/cancelled" and self._abandon(message):
             return
         if message.id is None:
@@ -165,7 +168,7 @@ class _Bridge:
         return True
 
     async def _notify(self, line: bytes) -> None:
-        """Only the legacy wire has notifications from a client, and none of them is answered."""
+        """Only the legacy wire has notifications and answers from a client, and none of them is answered."""
         if self._session is None:
             return
         with suppress(*_BROKEN, RemitError):
@@ -239,16 +242,20 @@ class _Bridge:
 
     async def _streamed(self, message: Message, response: aiohttp.ClientResponse) -> bytes:
         """Pass on what a stream says until it answers the request."""
-        data: list[bytes] = []
-        async for raw in response.content:
-            line = raw.rstrip(b"\r\n")
-            if line.startswith(b"data:"):
-                data.append(line[5:].removeprefix(b" "))
-            elif not line and data:
-                event, data = b"\n".join(data), []
-                if msgspec.json.decode(event, type=_Answer).id == message.id:
-                    return self._noted(message, event, status=response.status)
-                await self._say(_one_line(event))
+        rest = bytearray()
+        async for chunk in response.content.iter_any():
+            rest += chunk
+            # The gateway ends each event with an empty line, and its data is one line.
+            *events, unfinished = rest.split(b"\n\n") if b"\n\n" in rest else [rest]
+            for event in events:
+                _, found, data = bytes(event).partition(b"data: ")
+                if not found:
+                    continue
+                said = msgspec.json.decode(data, type=_Answer)
+                if said.id == message.id and said.method is None:
+                    return self._noted(message, data, status=response.status)
+                await self._say(_one_line(data))
+            rest = bytearray(unfinished)
         raise aiohttp.ClientPayloadError
 
     def _noted(self, message: Message, answer: bytes, *, status: int) -> bytes:
@@ -273,7 +280,7 @@ class _Bridge:
             if self._session != lost or self._opening is None:
                 return
             self._session = None
-            await self._send(read(self._opening), self._opening, headers={})
+            await self._send(_INITIALIZE, self._opening, headers={})
             await self._notify(b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
 
     async def _close(self) -> None:
@@ -291,14 +298,18 @@ class _Bridge:
             await self._write(message)
 
 
+_INITIALIZE: Final = Message(method="initialize", id=0)
+
+
 class _SessionLost(Exception):
     """The gateway knows no such session."""
 
 
 class _Answer(Struct):
-    """A JSON-RPC answer, its body untouched."""
+    """A JSON-RPC answer, its body untouched; whatever has a `method` is none."""
 
     id: Id | None = None
+    method: str | None = None
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 

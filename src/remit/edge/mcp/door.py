@@ -12,18 +12,19 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from remit.edge.mcp.agreement import agreed, unsupported
 from remit.edge.mcp.backend import Backend, DoorSettings
-from remit.edge.mcp.exchange import App, Gone, Receive, Scope, Send, check_media, headers_of, read_body, respond
+from remit.edge.mcp.exchange import App, Gone, Receive, Scope, Send, check_media, headers_of, read_body
 from remit.edge.mcp.methods import Methods
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.request import Endpoint, Request
-from remit.edge.mcp.rpc import Fault, Message, Response, read
-from remit.edge.mcp.sessions import Session, Sessions
+from remit.edge.mcp.rpc import Answered, Fault, Message, Response, read
+from remit.edge.mcp.sessions import Given, Session, Sessions
+from remit.edge.mcp.stream import Stream
 from remit.edge.mcp.wire import HANDSHAKE, SERVED, Code, Meta
 from remit.identity.model import Principal
 from remit.identity.resource import UNAUTHENTICATED, WELL_KNOWN, allowed, bearer, challenge, metadata
@@ -49,16 +50,20 @@ class _Door:
         self._methods = Methods(backend, self._sessions, renderer=Renderer(settings.version))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stream = Stream(send, accepted=False)
         try:
             with _NothingUnforeseen(500):
-                response = await self._respond(scope, receive)
+                response = await self._respond(scope, receive, stream)
         except Gone:
             return
         except Fault as fault:
             response = await self._refused(fault)
-        await respond(send, response)
+        except BaseException:
+            stream.abandon()
+            raise
+        await stream.finish(response)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+    async def _respond(self, scope: Scope, receive: Receive, stream: Stream) -> Response:
         headers = headers_of(scope)
         path: bytes = scope["raw_path"]
         found = _ENDPOINT.match(path)
@@ -68,7 +73,7 @@ class _Door:
             if found is None:
                 return self._document(scope["method"], path)
             endpoint = Endpoint(found[1].decode() if found[1] else None, url)
-            return await self._endpoint(scope, headers, receive=receive, endpoint=endpoint)
+            return await self._endpoint(scope, headers, at=_At(endpoint, receive, stream))
         except Denied as no:
             raise _closed(no, url) from no
 
@@ -81,9 +86,8 @@ class _Door:
             return _json(self._backend.jwks())
         return _json({"status": "ok"}) if method == "GET" and path == b"/healthz" else Response(status=404)
 
-    async def _endpoint(
-        self, scope: Scope, headers: dict[str, str], *, receive: Receive, endpoint: Endpoint
-    ) -> Response:
+    async def _endpoint(self, scope: Scope, headers: dict[str, str], *, at: "_At") -> Response:
+        endpoint, receive, stream = at
         if scope["method"] not in {"POST", "DELETE"}:
             # GET would open a stream of the server's own messages: none are sent.
             return Response(status=405, headers=((b"allow", b"POST, DELETE"),))
@@ -97,8 +101,10 @@ class _Door:
                 wanted = headers.get("mcp-session-id")
                 self._sessions.close(principal, self._sessions.find(principal, endpoint.connector, session_id=wanted))
                 return Response(status=204)
-            check_media(headers)
+            stream.accepted = check_media(headers)
             message = read(await read_body(headers, receive))
+            if isinstance(message, Answered):
+                return await self._answered(message, headers, sender=_Sender(principal, token, endpoint))
         request = Request(
             message=message,
             headers=headers,
@@ -106,6 +112,7 @@ class _Door:
             principal=principal,
             token=token,
             receive=receive,
+            stream=stream,
             modern=_is_modern(message, headers),
         )
         return await self._answer(request)
@@ -125,6 +132,14 @@ class _Door:
         version = request.headers.get(_VERSION, "")
         if version not in SERVED:
             raise unsupported(version)
+        return Response(status=202)
+
+    async def _answered(self, answered: Answered, headers: dict[str, str], *, sender: "_Sender") -> Response:
+        """A client of the session wire answers a request of ours; it becomes a call where it is waited for."""
+        wanted = headers.get("mcp-session-id")
+        session = self._sessions.find(sender.principal, sender.endpoint.connector, session_id=wanted)
+        if not session.answered(answered.id, Given(answered.answer, sender.token)):
+            await self._backend.refused(Reason.CALL_ANSWER, "nobody asked", who=sender.principal)
         return Response(status=202)
 
     async def _legacy(self, request: Request) -> Response:
@@ -159,6 +174,22 @@ class _Door:
     async def _refused(self, fault: Fault, message: Message | None = None) -> Response:
         await self._backend.refused(fault.reason, fault.message, who=fault.who)
         return fault.response(message.id if message else None)
+
+
+class _At(NamedTuple):
+    """Where a request came in, and its two directions."""
+
+    endpoint: Endpoint
+    receive: Receive
+    stream: Stream
+
+
+class _Sender(NamedTuple):
+    """Who posted something, with which token, where."""
+
+    principal: Principal
+    token: str | None
+    endpoint: Endpoint
 
 
 class _NothingUnforeseen:

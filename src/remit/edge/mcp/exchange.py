@@ -66,14 +66,21 @@ def label(headers: dict[str, str], name: str) -> str | None:
     return value
 
 
-def check_media(headers: dict[str, str]) -> None:
-    """JSON in, JSON out, or `Fault` with 415 or 406."""
+def check_media(headers: dict[str, str]) -> bool:
+    """JSON in, JSON out, or `Fault` with 415 or 406; whether the client reads event streams, too."""
     if not _is_json(headers.get("content-type", "")):
         raise Fault(415, Code.INVALID_REQUEST, message="the body has to be application/json")
-    if not _accepts_json(headers.get("accept", "*/*")):
+    accept = headers.get("accept", "*/*")
+    if not _accepts(accept, "application/json"):
         raise Fault(
             406, Code.INVALID_REQUEST, message="the answer is application/json, which the client does not accept"
         )
+    return "accept" in headers and accepts_events(headers)
+
+
+def accepts_events(headers: dict[str, str]) -> bool:
+    """Whether the client reads `text/event-stream`."""
+    return _accepts(headers.get("accept", "*/*"), "text/event-stream")
 
 
 @lru_cache(maxsize=64)
@@ -83,11 +90,11 @@ def _is_json(value: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _accepts_json(value: str) -> bool:
+def _accepts(value: str, wanted: str) -> bool:
     for entry in value.lower().split(","):
         kind, _, parameters = entry.partition(";")
         refused = re.search(r"(?:^|;)\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", parameters)
-        if kind.strip() in {"application/json", "application/*", "*/*"} and not refused:
+        if kind.strip() in {wanted, wanted.partition("/")[0] + "/*", "*/*"} and not refused:
             return True
     return False
 

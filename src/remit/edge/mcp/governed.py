@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from remit.answer import Refusal, Released
+from remit.answer import Asking, Refusal, Released
 from remit.call import Ask
-from remit.case import Case
+from remit.case import Case, Hears
 from remit.catalogue.model import Contract, ContractKind
 from remit.edge.mcp.exchange import Cancelled
 from remit.errors import RemitError
@@ -28,8 +28,9 @@ class Governed:
     async def authenticate(self, token: str | None, audience: str) -> Principal:
         return await self._world.authenticator.agent(token, audience)
 
-    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Released | Asking | Refusal:
         case = self._case(ask)
+        case.hears = hears
         cancelled.then(case.cancel)
         return await answer(case, self._world)
 
@@ -64,7 +65,9 @@ class Governed:
             key=who.key,
         )
         with suppress(RemitError, Denied):  # it is a no already, on record or not
-            await self._world.denials.record(Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail=detail)))
+            await self._world.denials.record(
+                Draft(body=Denial(asked=asked, verdict="DENY", reason=reason, detail=detail))
+            )
 
     def _admitted(self, who: Principal) -> bool:
         """Whether the agent may ask more now: what it sends malformed costs what calls cost."""

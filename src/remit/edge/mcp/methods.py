@@ -9,23 +9,29 @@ from typing import Any, Final
 
 import msgspec
 
-from remit.answer import Refusal
+from remit.answer import Asking, Refusal, Released, ServerError
+from remit.call import Ask
 from remit.edge.mcp.agreement import Mirrored, agrees, mirrored_by
+from remit.edge.mcp.asking import UNANSWERED, asked
 from remit.edge.mcp.backend import Backend
+from remit.edge.mcp.exchange import Cancelled
 from remit.edge.mcp.lists import LISTINGS, Pager
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.request import Request
+from remit.edge.mcp.rounds import Rounds
 from remit.edge.mcp.rpc import Fault, Response, result
 from remit.edge.mcp.sessions import Sessions
 from remit.edge.mcp.wire import LEGACY, SERVED, Code
 from remit.identity.resource import UNAUTHENTICATED
-from remit.limits import CONTRACTS_PER_CONNECTOR_MAX, LIST_TTL_MS
+from remit.limits import CONTRACTS_PER_CONNECTOR_MAX, LIST_TTL_MS, ROUNDS_MAX
 from remit.reasons import Denied, Reason
+from remit.result.note import LEVELS
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-_GOVERNED: Final = ("tools/call", "prompts/get", "resources/read")
+_GOVERNED: Final = ("tools/call", "prompts/get", "resources/read", "completion/complete")
 _RESOURCES: Final = frozenset({"resources/list", "resources/templates/list", "resources/read"})
+_STATUS: Final[dict[int, int]] = {Code.MISSING_CAPABILITY: 400, Code.METHOD_NOT_FOUND: 404}
 _AGGREGATE: Final = "Tools and prompts are named `connector/name`. Resources are served at `/mcp/<connector>` only."
 
 
@@ -37,11 +43,17 @@ class Methods:
         self._sessions = sessions
         self._render = renderer
         self._pager = Pager()
+        self._rounds = Rounds()
         self._mirrored: dict[str, tuple[Mirrored, ...]] = {}
         listings: dict[str, Handler] = dict.fromkeys(LISTINGS, self._listing)
         shared: dict[str, Handler] = listings | dict.fromkeys(_GOVERNED, self._governed)
         self._modern = shared | {"server/discover": self._discover}
-        self._legacy = shared | {"ping": self._ping, "initialize": self._initialize}
+        session: dict[str, Handler] = {
+            "ping": self._ping,
+            "initialize": self._initialize,
+            "logging/setLevel": self._level,
+        }
+        self._legacy = shared | session
 
     async def answer(self, request: Request) -> Response:
         """The answer to a request; `Fault` for a method that is not served, `Denied` for a token that is not good."""
@@ -56,13 +68,39 @@ class Methods:
     async def _governed(self, request: Request) -> Response:
         if request.modern and request.message.method == "tools/call":
             await self._check_mirrored(request)
-        answered = await request.cancellable(lambda cancelled: self._backend.answer(request.ask(), cancelled))
+        ask = self._resumed(request.ask()) if request.modern else request.ask()
+        answered = await request.cancellable(lambda cancelled: self._carried(request, ask, cancelled))
         if isinstance(answered, Refusal):
             return self._refused(request, answered)
+        if isinstance(answered, Asking):
+            state = self._rounds.sealed(answered.round)
+            return Response(body=self._render.asking(request.message.id, answered, state=state))
         written = self._render.released(
             request.message.id, answered, method=request.message.method, modern=request.modern
         )
-        return Response(body=written)
+        return Response(body=written, status=_status(answered.error) if request.modern else 200)
+
+    def _resumed(self, ask: Ask) -> Ask:
+        """A modern client's retry names the round it belongs to by the state it was given."""
+        state = (ask.params or {}).get("requestState")
+        return msgspec.structs.replace(ask, round=self._rounds.opened(state)) if isinstance(state, str) else ask
+
+    async def _carried(self, request: Request, ask: Ask, cancelled: Cancelled) -> Released | Asking | Refusal:
+        """A call, and for a client that is asked over its session every further one that its answers are."""
+        hears = request.hears()
+        for _ in range(ROUNDS_MAX):
+            answered = await self._backend.answer(ask, cancelled, hears)
+            session = request.session
+            if session is None or not isinstance(answered, Asking):
+                return answered
+            given = await asked(session, answered, stream=request.stream, cancelled=cancelled)
+            if given is None:
+                return UNANSWERED
+            answers = {"inputResponses": {key: one.answer for key, one in given.items()}}
+            token = next(iter(given.values())).token if given else ask.token
+            params = {**(request.message.params or {}), **answers}
+            ask = msgspec.structs.replace(ask, params=params, round=answered.round, token=token)
+        return UNANSWERED
 
     async def _listing(self, request: Request) -> Response:
         params = request.message.params or {}
@@ -94,11 +132,20 @@ class Methods:
         revision = wanted if wanted in LEGACY else LEGACY[0]
         most = self._backend.sessions_max(request.principal.name)
         session = self._sessions.open(request.principal, request.endpoint.connector, revision=revision, most=most)
+        session.capabilities = params["capabilities"]
         # From here on the client has its name, under which its default task may be opened.
         about = await self._about(msgspec.structs.replace(request, session=session))
         members = {"protocolVersion": revision, "serverInfo": self._render.info, **about}
         body = result(request.message.id, members)
         return Response(body=body, headers=((b"mcp-session-id", session.id.encode()),))
+
+    async def _level(self, request: Request) -> Response:
+        """Remembered here; a server learns of it with the next call."""
+        level = (request.message.params or {}).get("level")
+        if request.session is None or level not in LEVELS:
+            raise Fault(400, Code.INVALID_PARAMS, message=f"`level` is one of {', '.join(LEVELS)}")
+        request.session.level = level
+        return self._complete(request, {})
 
     async def _ping(self, request: Request) -> Response:
         return self._complete(request, {})
@@ -159,6 +206,11 @@ class Methods:
             raise Denied(refusal.reason, refusal.detail)
         message = request.message
         return Response(body=self._render.refusal(message.id, refusal, method=message.method, modern=request.modern))
+
+
+def _status(wrong: ServerError | None) -> int:
+    """How the modern wire says a server's error besides (MCP 2026-07-28, transports)."""
+    return _STATUS.get(wrong.code, 200) if wrong is not None else 200
 
 
 def _unserved(message: str) -> Fault:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from remit.answer import Refusal, Released
+from remit.answer import Asking, Refusal, Released
 from remit.edge.mcp.rpc import Id, error, result
 from remit.edge.mcp.wire import Code, Meta
 from remit.reasons import WORDS, Reason
@@ -52,13 +52,24 @@ class Renderer:
         members = {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {Meta.DECISION: decision}}
         return result(request_id, self.complete(members, modern=modern))
 
+    def asking(self, request_id: Id | None, asking: Asking, *, state: str) -> bytes:
+        """The response to a modern client whose call goes on once it has answered; `state` is what it sends back."""
+        members = {
+            "resultType": "input_required",
+            "inputRequests": {
+                key: {"method": one.method, "params": one.params} for key, one in asking.questions.items()
+            },
+            "requestState": state,
+            "_meta": {Meta.LABELS: asking.labels, Meta.SERVER_INFO: self._info},
+        }
+        return result(request_id, members)
+
     def released(self, request_id: Id | None, released: Released, *, method: str, modern: bool) -> bytes:
         """The response for a call whose result the agent may see. The labels are the gateway's word, never the
         upstream's: what it says under `io.remit/` or of the server the client talks to is dropped.
         """
         if released.error is not None:
-            code, message = released.error
-            return error(request_id, code, message=message, data={Meta.LABELS: released.labels})
+            return error(request_id, released.error.code, message=released.error.message, data=_about(released))
         members = _MEMBERS.decode(released.result)
         meta = {key: value for key, value in _meta(members).items() if not _reserved(key)}
         meta[Meta.LABELS] = Raw(msgspec.json.encode(released.labels))
@@ -73,6 +84,18 @@ class Renderer:
                 members.pop(member, None)
         members["_meta"] = Raw(msgspec.json.encode(meta))
         return result(request_id, members)
+
+
+def _about(released: Released) -> dict[str, Any]:
+    """What a server's error says of itself, labelled; ours is the last word."""
+    said = released.error.data if released.error else Raw(b"")
+    try:
+        members: dict[str, Any] = (
+            dict(_MEMBERS.decode(said)) if bytes(said[:1]) == b"{" else {"data": said} if said else {}
+        )
+    except msgspec.DecodeError:
+        members = {}
+    return {key: value for key, value in members.items() if not _reserved(key)} | {Meta.LABELS: released.labels}
 
 
 def _meta(members: dict[str, Raw]) -> dict[str, Raw]:

@@ -1,15 +1,20 @@
 """One authenticated request at one endpoint, as the door's methods see it."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from remit.call import Ask
+from remit.call import Ask, Client
+from remit.case import Hears
 from remit.edge.mcp.exchange import Cancelled, Leaving, Receive, label
-from remit.edge.mcp.rpc import Message
+from remit.edge.mcp.rpc import Message, notification
 from remit.edge.mcp.sessions import Session
+from remit.edge.mcp.stream import Stream
+from remit.edge.mcp.wire import Meta
+from remit.forward.model import NOBODY
 from remit.identity.model import Principal
+from remit.result.note import LEVELS
 
 T = TypeVar("T")
 
@@ -30,6 +35,7 @@ class Request(Struct, frozen=True, kw_only=True):
     principal: Principal
     token: str | None
     receive: Receive
+    stream: Stream
     session: Session | None = None
     modern: bool = False
 
@@ -46,6 +52,36 @@ class Request(Struct, frozen=True, kw_only=True):
             connector=self.endpoint.connector,
             task=label(self.headers, "remit-task"),
             client=client,
+            speaks=self._speaks(),
+        )
+
+    def hears(self) -> Hears | None:
+        """Passes on what the server says of the call; None where the client reads no event stream."""
+        if not self.stream.accepted:
+            return None
+        token = self.message.meta.get(Meta.PROGRESS)
+
+        def heard(method: str, params: dict[str, Any]) -> None:
+            if method == "notifications/progress":
+                params["progressToken"] = token
+            self.stream.say(notification(method, params))
+
+        return heard
+
+    def _speaks(self) -> Client:
+        """What the client can do for a server, as it says: in each modern request, or once for the session."""
+        meta, streams = self.message.meta, self.stream.accepted
+        progress = streams and isinstance(meta.get(Meta.PROGRESS), str | int)
+        if self.session is not None:
+            asked = self.session.capabilities if streams else {}
+            return Client(capabilities=asked, log_level=self.session.level if streams else None, progress=progress)
+        able, level = meta.get(Meta.CLIENT_CAPABILITIES), meta.get(Meta.LOG_LEVEL)
+        if not able and level is None and not progress:
+            return NOBODY
+        return Client(
+            capabilities=able if isinstance(able, dict) else {},
+            log_level=level if streams and level in LEVELS else None,
+            progress=progress,
         )
 
     async def cancellable(self, work: Callable[[Cancelled], Awaitable[T]]) -> T:

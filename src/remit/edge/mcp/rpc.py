@@ -1,7 +1,6 @@
 """One JSON-RPC message, read strictly, and the answers to it.
 
-Refused: batches, answers posted by a client (this door asks it nothing), unknown members, ids that are not a string
-or an integer, params that are not an object.
+Refused: batches, unknown members, ids that are not a string or an integer, params that are not an object.
 """
 
 from typing import Any, Final
@@ -33,6 +32,13 @@ class Message(Struct, frozen=True, kw_only=True):
         """The `_meta` of the params; empty unless it is an object."""
         found = (self.params or {}).get("_meta")
         return found if isinstance(found, dict) else {}
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """A client's answer to a request of ours: its result, or `{"error": …}` with the error it answered with."""
+
+    id: Id
+    answer: dict[str, Any]
 
 
 class Response(Struct, frozen=True, kw_only=True):
@@ -71,7 +77,7 @@ class Fault(Exception):
         return Response(status=self.status, body=body, headers=self.headers + closing)
 
 
-def read(body: bytes) -> Message:
+def read(body: bytes) -> Message | Answered:
     """The message a body holds, or `Fault`."""
     try:
         value = parse(body)
@@ -81,6 +87,8 @@ def read(body: bytes) -> Message:
     _check_text(body, value)
     if not isinstance(value, dict):
         raise _invalid("the body has to be one JSON-RPC object; batches are not served")
+    if "method" not in value and ("result" in value or "error" in value):
+        return _answered(value)
     unknown = value.keys() - _MEMBERS
     if unknown:
         raise _invalid(f"unknown member `{min(unknown)[:80]}`")
@@ -90,6 +98,14 @@ def read(body: bytes) -> Message:
     if "params" in value and not isinstance(params, dict):
         raise _invalid("`params` has to be an object")
     return Message(method=method, params=params, id=_id(value["id"]) if "id" in value else None)
+
+
+def _answered(value: dict[str, Any]) -> Answered:
+    said = value.keys() - {"jsonrpc", "id"}
+    answer = {"error": value["error"]} if "error" in value else value["result"]
+    if len(said) != 1 or value.get("jsonrpc") != "2.0" or "id" not in value or not isinstance(answer, dict):
+        raise _invalid("a JSON-RPC 2.0 response has `jsonrpc`, `id` and either `result` or `error`")
+    return Answered(id=_id(value["id"]), answer=answer)
 
 
 def _check_text(body: bytes, value: Any) -> None:
@@ -118,6 +134,16 @@ def result(request_id: Id | None, value: Any) -> bytes:
     """A response; a `Raw` value is spliced in as it is."""
     raw = bytes(value) if isinstance(value, Raw) else msgspec.json.encode(value)
     return b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(request_id) + b',"result":' + raw + b"}"
+
+
+def request(request_id: Id, method: str, params: Raw) -> bytes:
+    """A request of ours to a client."""
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+
+
+def notification(method: str, params: Any) -> bytes:
+    """A notification to a client."""
+    return msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params})
 
 
 def error(request_id: Id | None, code: int, *, message: str, data: Any = None) -> bytes:

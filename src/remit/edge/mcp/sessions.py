@@ -6,12 +6,14 @@ new one takes the place of the one longest unused. They live in memory: after a 
 protocol tells them to.
 """
 
+import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from typing import Any, Final, NamedTuple
 
 from remit.edge.mcp.exchange import Cancelled
 from remit.edge.mcp.rpc import Fault, Id
@@ -23,6 +25,13 @@ from remit.reasons import Reason
 _LABEL_DIGITS: Final = 16
 
 
+class Given(NamedTuple):
+    """A client's answer, and the token it came with: it is a call of its own."""
+
+    answer: dict[str, Any]
+    token: str | None
+
+
 class Session:
     """One legacy session at one endpoint (`connector` None: the aggregate). `used` is monotonic seconds."""
 
@@ -32,8 +41,32 @@ class Session:
         self.revision = revision
         self.used = used
         self.calls: dict[Id, Cancelled] = {}
+        self.capabilities: Mapping[str, Any] = {}
+        # The least severe log message the client wants; until it says so, the server decides.
+        self.level = ""
+        self._asked = count(1)
+        self._questions: dict[str, asyncio.Future[Given]] = {}
         # What the record calls this client: the id itself is the client's handle and stays out of it.
         self.label = "session:" + hashlib.sha256(session_id.encode()).hexdigest()[:_LABEL_DIGITS]
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[tuple[str, asyncio.Future["Given"]]]:
+        """A new request of ours to the client: its id, and what will be answered to it while inside."""
+        name = f"remit-{next(self._asked)}"
+        future: asyncio.Future[Given] = asyncio.get_running_loop().create_future()
+        self._questions[name] = future
+        try:
+            yield name, future
+        finally:
+            del self._questions[name]
+
+    def answered(self, name: Id, given: "Given") -> bool:
+        """The client answers a request of ours; whether one of that name waits."""
+        future = self._questions.get(name) if isinstance(name, str) else None
+        if future is None or future.done():
+            return False
+        future.set_result(given)
+        return True
 
     @contextmanager
     def running(self, call: Id | None, cancelled: Cancelled) -> Iterator[None]:

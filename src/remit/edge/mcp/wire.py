@@ -25,6 +25,7 @@ class Code(IntEnum):
     INVALID_PARAMS = -32602
     INTERNAL_ERROR = -32603
     HEADER_MISMATCH = -32020
+    MISSING_CAPABILITY = -32021
     UNSUPPORTED_VERSION = -32022
     UNAUTHENTICATED = 4401
     REFUSED = 4403
@@ -36,6 +37,8 @@ class Meta(StrEnum):
 
     VERSION = "io.modelcontextprotocol/protocolVersion"
     CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+    LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+    PROGRESS = "progressToken"
     SERVER_INFO = "io.modelcontextprotocol/serverInfo"
     OWN = "io.remit/"
     DECISION = "io.remit/decision"

@@ -4,23 +4,34 @@ Opening asks `server/discover` first and falls back to `initialize`, as the spec
 generations to; which one answered is what the conversation speaks from then on.
 """
 
+import asyncio
+import secrets
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
+from remit.answer import ServerError
 from remit.catalogue.model import Contract
 from remit.edge.upstream.message import METHOD_NOT_FOUND, Answer, Request, not_mcp
 from remit.edge.upstream.params import CLIENT, LEGACY, MODERN, SERVER_INFO, call_params, own_params
-from remit.edge.upstream.wire import Wire
+from remit.edge.upstream.wire import Held, Wire
 from remit.errors import UpstreamFault
+from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
+from remit.limits import ANSWER_WAIT_S
+from remit.reasons import Denied, Reason
 
 PROBE_S: Final = 10.0
 OPENING_S: Final = 20.0
 LISTING_S: Final = 20.0
 _NAME_CHARS_MAX: Final = 64
+_ERROR_DATA_BYTES_MAX: Final = 64 * 1024
+_QUESTION: Final = "question"
+
+Able = Mapping[str, Any]
 _T = TypeVar("_T")
 
 
@@ -59,69 +70,141 @@ class _Initialized(Struct, rename="camel"):
 
 
 class Conversation:
-    """Calls and questions to one server. Faults of both are the wire's."""
+    """Calls and questions to one server. Faults of both are the wire's.
+
+    An exchange in which the server asked something is kept here, under a name nobody can guess, until the call that
+    brings the answer takes it up; none is taken up twice.
+    """
 
     def __init__(self, wire: Wire, server: Server) -> None:
         self._wire = wire
         self.server = server
         self._label = server.label
+        self._tokens = count(1)
+        self._held: dict[str, tuple[Held, asyncio.TimerHandle]] = {}
+        self._level = ""
 
     @property
     def alive(self) -> bool:
         return self._wire.alive
 
-    async def call(self, outgoing: Outgoing, contract: Contract) -> Reply:
-        """Put one governed call on the wire, once; the first byte may be written before anything is awaited."""
-        answer = await self._wire.exchange(
-            Request(
-                method=outgoing.method,
-                params=call_params(outgoing, self.server.revision),
-                timeout_s=outgoing.timeout_s,
-                outgoing=outgoing,
-                contract=contract,
-            )
+    @property
+    def waits(self) -> bool:
+        """Whether the server waits for an answer to a question."""
+        return bool(self._held)
+
+    async def call(self, outgoing: Outgoing, contract: Contract, *, told: Told, shared: bool = False) -> Reply:
+        """Put one governed call on the wire, once; the first byte may be written before anything is awaited.
+
+        `shared` says that others' calls go over the same line. Raises `Denied` for answers nobody waits for.
+        """
+        await self._set_level(outgoing.client.log_level)
+        token = next(self._tokens)
+        request = Request(
+            method=outgoing.method,
+            params=call_params(outgoing, self.server.revision, token=token),
+            timeout_s=outgoing.timeout_s,
+            outgoing=outgoing,
+            contract=contract,
+            told=told,
+            token=token,
+            shared=shared,
         )
-        error = None if answer.error is None else (answer.error.code, answer.error.message)
+        if outgoing.held:
+            held, answer = self._taken_up(outgoing)
+            return self._reply(await held.answered(answer, request))
+        if outgoing.answers is not None and self.server.revision != MODERN:
+            raise Denied(Reason.CALL_ANSWER, "the tool server asked nothing")
+        return self._reply(await self._wire.exchange(request))
+
+    def _reply(self, answer: Answer | Held) -> Reply:
+        if not isinstance(answer, Answer):
+            return self._kept(answer)
+        wrong = answer.error
+        error = None
+        if wrong is not None:
+            data = wrong.data if len(bytes(wrong.data)) <= _ERROR_DATA_BYTES_MAX else Raw(b"")
+            error = ServerError(wrong.code, wrong.message, data)
         return Reply(result=answer.result, error=error, received=answer.received, upstream=self._label)
+
+    def _kept(self, held: Held) -> Reply:
+        """A question of the older generation, said as the newer one would; the exchange waits here for its answer."""
+        name = secrets.token_urlsafe(16)
+        timer = asyncio.get_running_loop().call_later(ANSWER_WAIT_S, self._drop, name)
+        self._held[name] = (held, timer)
+        asked = {"method": held.question.method, "params": held.question.params}
+        said = {"resultType": "input_required", "inputRequests": {_QUESTION: asked}}
+        return Reply(result=Raw(msgspec.json.encode(said)), upstream=self._label, held=name)
+
+    def _taken_up(self, outgoing: Outgoing) -> tuple[Held, Raw]:
+        answers = msgspec.json.decode(outgoing.answers or b"{}", type=dict[str, Raw])
+        if _QUESTION not in answers or outgoing.held not in self._held:
+            raise Denied(Reason.CALL_ANSWER, "the tool server no longer waits for them")
+        held, timer = self._held.pop(outgoing.held)
+        timer.cancel()
+        return held, answers[_QUESTION]
+
+    def _drop(self, name: str) -> None:
+        held, timer = self._held.pop(name)
+        timer.cancel()
+        held.abandon()
+
+    async def _set_level(self, level: str | None) -> None:
+        """The older generation is told once how severe log messages have to be; each modern request says it itself."""
+        if not level or level == self._level or "logging" not in self.server.capabilities:
+            return
+        if self.server.revision != MODERN:
+            await self.ask("logging/setLevel", {"level": level})
+        self._level = level
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Raw] | None:
         """The members of the result of a question of our own; None if the server knows no such method."""
         written = own_params(params, self.server.revision)
-        answer = await self._wire.exchange(Request(method=method, params=written, timeout_s=LISTING_S))
+        answer = await _own(self._wire, Request(method=method, params=written, timeout_s=LISTING_S))
         if answer.error is not None and answer.error.code == METHOD_NOT_FOUND:
             return None
         return _result(answer, dict[str, Raw])
 
     async def close(self) -> None:
+        for name in list(self._held):
+            self._drop(name)
         await self._wire.close()
 
 
-async def opened(wire: Wire, *, legacy_first: bool = False) -> Conversation:
+async def opened(wire: Wire, *, able: Able, legacy_first: bool = False) -> Conversation:
     """Find out which generation the server speaks, and open a conversation in it. Raises `UpstreamFault`.
 
-    `legacy_first` begins with the handshake: the last conversation with this server was of the older generation.
+    `able` is what the clients of this conversation can do, which the older generation is told once. `legacy_first`
+    begins with the handshake: the last conversation with this server was of the older generation.
     """
     if legacy_first:
         try:
-            return await by_handshake(wire)
+            return await by_handshake(wire, able=able)
         except UpstreamFault as e:
             if e.why != "protocol":
                 raise
-    return Conversation(wire, await _discovered(wire) or await _initialized(wire))
+    return Conversation(wire, await _discovered(wire) or await _initialized(wire, able))
 
 
-async def by_handshake(wire: Wire) -> Conversation:
+async def by_handshake(wire: Wire, *, able: Able) -> Conversation:
     """Open a conversation in the older generation, the only one there is on some lines. Raises `UpstreamFault`."""
-    return Conversation(wire, await _initialized(wire))
+    return Conversation(wire, await _initialized(wire, able))
+
+
+async def _own(wire: Wire, request: Request) -> Answer:
+    """The answer to a question of our own, of which nothing can be asked."""
+    answer = await wire.exchange(request)
+    if not isinstance(answer, Answer):
+        answer.abandon()
+        raise not_mcp("the tool server answered with a question")
+    return answer
 
 
 async def _discovered(wire: Wire) -> Server | None:
     """What a modern server says of itself, or None for any answer, or silence, that is not a modern server's."""
     wire.speak(MODERN)
     try:
-        answer = await wire.exchange(
-            Request(method="server/discover", params=own_params({}, MODERN), timeout_s=PROBE_S)
-        )
+        answer = await _own(wire, Request(method="server/discover", params=own_params({}, MODERN), timeout_s=PROBE_S))
         said = _result(answer, _Discovered)
         info = msgspec.convert(said.meta.get(SERVER_INFO, {}), _Info)
     except UpstreamFault as e:
@@ -141,11 +224,11 @@ async def _discovered(wire: Wire) -> Server | None:
     )
 
 
-async def _initialized(wire: Wire) -> Server:
+async def _initialized(wire: Wire, able: Able) -> Server:
     wire.speak(LEGACY[0])
-    offer = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": CLIENT}
+    offer = {"protocolVersion": LEGACY[0], "capabilities": able, "clientInfo": CLIENT}
     params = own_params(offer, LEGACY[0])
-    said = _result(await wire.exchange(Request(method="initialize", params=params, timeout_s=OPENING_S)), _Initialized)
+    said = _result(await _own(wire, Request(method="initialize", params=params, timeout_s=OPENING_S)), _Initialized)
     if said.protocol_version not in LEGACY:
         raise not_mcp(f"the tool server speaks an unknown revision, `{said.protocol_version[:40]}`")
     wire.speak(said.protocol_version)

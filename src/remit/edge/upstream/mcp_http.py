@@ -3,16 +3,16 @@
 Rules: a request is one POST, never repeated: not after a reset, not after an expired session. Nothing of the caller's
 headers travels. An answer is read to a bound.
 
-Not done: the GET stream of the older generation (what a server would say there is asked for at intervals instead), and
-resuming a broken stream. The two-endpoint transport of 2024-11-05 is in `mcp_sse`.
+The two-endpoint transport of 2024-11-05 is in `mcp_sse`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from http import HTTPStatus
 from typing import Final
 
+from msgspec import Raw
 from yarl import URL
 
 from remit.edge.upstream.headers import call_headers
@@ -22,6 +22,7 @@ from remit.edge.upstream.message import (
     Answer,
     Message,
     Request,
+    answer_bytes,
     answer_of,
     not_mcp,
     notification_bytes,
@@ -41,11 +42,12 @@ from remit.edge.upstream.pool import (
     requested,
     spawn,
 )
-from remit.edge.upstream.sse import EventReader
-from remit.edge.upstream.wire import Changed, timed_out
+from remit.edge.upstream.stream import Stream
+from remit.edge.upstream.wire import Changed, Held, timed_out
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
+EVENTS: Final = "text/event-stream"
 _REFUSAL_BYTES_MAX: Final = 64 * 1024
 # What a server that takes no MCP by POST at its URL says to `initialize` (MCP 2025-11-25, backwards compatibility).
 _ELSEWHERE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -80,29 +82,36 @@ class HttpWire:
         self._modern = revision == MODERN
         self._headers["MCP-Protocol-Version"] = revision
 
-    async def exchange(self, request: Request) -> Answer:
-        if self._ended:
-            raise UpstreamFault("the session was ended", sent=False)
+    async def exchange(self, request: Request) -> Answer | Held:
         self._number += 1
         number = self._number
         body = request_bytes(number, request.method, params=request.params)
-        headers = self._headers_of(request)
+        return await self.within(request, number, self._asked(request, number, body))
+
+    async def within(self, request: Request, number: int, work: Coroutine[None, None, Answer | Held]) -> Answer | Held:
+        """What comes of one step of an exchange, in the time its request has."""
         until = asyncio.timeout(request.timeout_s)
+        if self._ended:
+            work.close()
+            raise UpstreamFault("the session was ended", sent=False)
         self._running.add(until)
         try:
             async with until:
-                response = await self._post(body, headers, seconds=request.timeout_s)
-                return await self._read(response, number)
+                return await work
         except TimeoutError as e:
             if self._ended:
                 raise UpstreamFault("the session was ended while the call ran", sent=True) from e
-            self._withdraw(request, number)
+            self.withdraw(request, number)
             raise timed_out(request.timeout_s) from e
         except asyncio.CancelledError:
-            self._withdraw(request, number)
+            self.withdraw(request, number)
             raise
         finally:
             self._running.discard(until)
+
+    async def _asked(self, request: Request, number: int, body: bytes) -> Answer | Held:
+        response = await self._post(body, self._headers_of(request), seconds=request.timeout_s)
+        return await self._read(response, number, request)
 
     async def notify(self, method: str) -> None:
         await self._tell(notification_bytes(method))
@@ -140,19 +149,24 @@ class HttpWire:
     async def _post(self, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Response:
         return await requested(self._http, self._url, body=body, headers=headers, seconds=seconds)
 
-    async def _read(self, response: Response, number: int) -> Answer:
+    async def _read(self, response: Response, number: int, request: Request) -> Answer | Held:
         """The answer in a response, which is closed if it holds none: on the modern wire, that cancels the request."""
         try:
-            answer = await self._answer(response, number)
+            answer = await self._answer(response, number, request)
         except BaseException:
             response.close()
             raise
+        if isinstance(answer, Answer):
+            self.finished(response)
+        return answer
+
+    def finished(self, response: Response) -> None:
+        """Nothing more is read of a response."""
         if not response.closed:
             # Closed whatever becomes of the task: a task cancelled before its first step never runs.
             spawn(finish(response), self._endings).add_done_callback(lambda _: response.close())
-        return answer
 
-    async def _answer(self, response: Response, number: int) -> Answer:
+    async def _answer(self, response: Response, number: int, request: Request) -> Answer | Held:
         if response.status >= HTTPStatus.BAD_REQUEST:
             return await self._refused(response, number)
         if response.status != HTTPStatus.OK:
@@ -160,8 +174,9 @@ class HttpWire:
         if not self._modern and self._session is None:
             self._session = response.headers.get("Mcp-Session-Id")
         written = form(response)
-        if written == "text/event-stream":
-            return await self._streamed(response, number)
+        if written == EVENTS:
+            stream = Stream(response, None if self._modern else self._reopened)
+            return await self.streamed(stream, number, request)
         if written != "application/json":
             raise not_mcp("the tool server's answer is neither JSON nor an event stream")
         data = await _bounded(response, RESULT_BYTES_MAX)
@@ -187,43 +202,95 @@ class HttpWire:
             raise Elsewhere(fault.message, fault.advice, sent=fault.sent, why=fault.why)
         raise fault
 
-    async def _streamed(self, response: Response, number: int) -> Answer:
-        events = EventReader(RESULT_BYTES_MAX)
-        while chunk := await response.readany():
-            for event in events.feed(chunk):
+    async def streamed(self, stream: Stream, number: int, request: Request) -> Answer | Held:
+        """What a call's stream comes to, from where it was read to."""
+        try:
+            while True:
+                event = await stream.next()
                 if event.size > RESULT_BYTES_MAX:
-                    response.close()
+                    stream.close()
                     return Answer(received=event.size)
                 message = _parsed(event.data)
                 if message.method is None:
-                    return _matched(message, number, received=event.size)
-                self._heard(message)
-            if events.size > RESULT_BYTES_MAX:
-                response.close()
-                return Answer(received=events.size)
-        raise UpstreamFault("the tool server ended the stream without an answer", sent=True)
+                    answer = _matched(message, number, received=event.size)
+                    self.finished(stream.response)
+                    return answer
+                if message.id and not self._modern and request.answers(message.method):
+                    return _HttpHeld(self, stream, question=message, number=number)
+                self._heard(message, request)
+        except BaseException:
+            stream.close()
+            raise
 
-    def _heard(self, message: Message) -> None:
-        """A notification or a request of the server's, on the stream of a call."""
+    def _heard(self, message: Message, request: Request) -> None:
+        """A notification, or a request that is not for the client, on the stream of a call."""
         if not message.id:
             if (message.method or "").endswith("/list_changed"):
                 self._changed()
+            elif request.told is not None:
+                request.told(message.method or "", message.params)
         elif self._modern or len(self._errands) >= ERRANDS_MAX:
             return
         elif (response := response_bytes(message)) is not None:
             spawn(self._tell(response), self._errands)
 
-    def _withdraw(self, request: Request, number: int) -> None:
-        """Tell a server of the older generation that nobody waits any more; a modern one sees the response closed."""
-        if not self._modern and request.outgoing is not None:
+    def withdraw(self, request: Request, number: int) -> None:
+        """Nobody waits for the answer to a request any more."""
+        if request.outgoing is not None:
+            self.cancel(number)
+
+    def cancel(self, number: int) -> None:
+        """Tell a server of the older generation; a modern one sees the response closed."""
+        if not self._modern and not self._ended:
             spawn(self._tell(notification_bytes("notifications/cancelled", {"requestId": number})), self._errands)
 
+    async def tell(self, body: bytes, *, seconds: float) -> None:
+        """POST something that has no answer. Raises `UpstreamFault` unless it was accepted."""
+        response = await self._post(body, self._in_session(), seconds=seconds)
+        response.close()
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise refused(response.status)
+
     async def _tell(self, body: bytes) -> None:
-        """POST something that has no answer. Whether it arrives is nobody's concern but the server's."""
-        headers = dict(self._headers) if self._session is None else {**self._headers, "Mcp-Session-Id": self._session}
+        """Whether it arrives is nobody's concern but the server's."""
         with contextlib.suppress(UpstreamFault, TimeoutError):
             async with asyncio.timeout(CONNECT_S):
-                (await self._post(body, headers, seconds=CONNECT_S)).close()
+                await self.tell(body, seconds=CONNECT_S)
+
+    async def _reopened(self, last_id: str) -> Response:
+        """The rest of a stream that the server let go of."""
+        headers = {**self._in_session(), "Accept": EVENTS, "Last-Event-ID": last_id}
+        response = await requested(self._http, self._url, body=None, headers=headers, seconds=CONNECT_S)
+        if response.status != HTTPStatus.OK or form(response) != EVENTS:
+            response.close()
+            raise UpstreamFault("the tool server ended the stream without an answer", sent=True)
+        return response
+
+    def _in_session(self) -> dict[str, str]:
+        return dict(self._headers) if self._session is None else {**self._headers, "Mcp-Session-Id": self._session}
+
+
+class _HttpHeld:
+    """Implements `Held`: the stream stays open and unread while somebody thinks about the question."""
+
+    def __init__(self, wire: HttpWire, stream: Stream, *, question: Message, number: int) -> None:
+        self.question = question
+        self._wire, self._stream, self._number = wire, stream, number
+
+    async def answered(self, answer: Raw, request: Request) -> Answer | Held:
+        return await self._wire.within(request, self._number, self._resumed(answer, request))
+
+    def abandon(self) -> None:
+        self._stream.close()
+        self._wire.cancel(self._number)
+
+    async def _resumed(self, answer: Raw, request: Request) -> Answer | Held:
+        try:
+            await self._wire.tell(answer_bytes(self.question, answer), seconds=request.timeout_s)
+        except BaseException:
+            self._stream.close()
+            raise
+        return await self._wire.streamed(self._stream, self._number, request)
 
 
 async def _bounded(response: Response, most: int) -> bytes:

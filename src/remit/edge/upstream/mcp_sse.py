@@ -31,7 +31,7 @@ from remit.edge.upstream.pool import (
     spawn,
 )
 from remit.edge.upstream.sse import Event, EventReader
-from remit.edge.upstream.wire import Changed, timed_out
+from remit.edge.upstream.wire import Changed, Held, timed_out
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX, URI_CHARS_MAX
 
@@ -76,7 +76,7 @@ class SseWire:
             await self.close()
             raise
 
-    async def exchange(self, request: Request) -> Answer:
+    async def exchange(self, request: Request) -> Answer | Held:
         if not self._alive:
             raise UpstreamFault("the session was ended" if self._ended else "the stream has ended", sent=False)
         number, body = self._pending.numbered(request)

@@ -11,7 +11,7 @@ from typing import Final
 from remit.edge.upstream.message import Answer, Request, notification_bytes
 from remit.edge.upstream.pending import Pending
 from remit.edge.upstream.process import Launcher, Process
-from remit.edge.upstream.wire import Changed
+from remit.edge.upstream.wire import Changed, Held
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
@@ -84,7 +84,7 @@ class StdioWire:
     def speak(self, revision: str) -> None:
         """Nothing to do: the revision is in the messages."""
 
-    async def exchange(self, request: Request) -> Answer:
+    async def exchange(self, request: Request) -> Answer | Held:
         if self._closing:
             raise UpstreamFault("the session was ended", sent=False)
         number, body = self._pending.numbered(request)

@@ -15,7 +15,9 @@ from msgspec import Raw, Struct
 
 from remit.catalogue.model import Contract
 from remit.errors import UpstreamFault
+from remit.forward.facts import Told
 from remit.forward.model import Outgoing
+from remit.result import ASKS
 
 METHOD_NOT_FOUND: Final = -32601
 _ID_BYTES_MAX: Final = 128
@@ -26,13 +28,23 @@ _TAIL_ID: Final = re.compile(rb'[\]}]\s*,(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"i
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One question to a server. `params` is JSON. `outgoing` and `contract` are set for a governed call only."""
+    """One question to a server. `params` is JSON. `outgoing` and `contract` are set for a governed call only; so are
+    `told`, which hears what else the server says about it, `token`, by which it says so, and `shared`, whether calls
+    of others may go over the same line.
+    """
 
     method: str
     params: bytes
     timeout_s: float
     outgoing: Outgoing | None = None
     contract: Contract | None = None
+    told: Told | None = None
+    token: int = 0
+    shared: bool = False
+
+    def answers(self, asked: str | None) -> bool:
+        """Whether the client this call is made for answers such questions."""
+        return self.outgoing is not None and ASKS.get(asked or "") in self.outgoing.client.capabilities
 
 
 class Wrong(Struct, frozen=True):
@@ -40,7 +52,7 @@ class Wrong(Struct, frozen=True):
 
     code: int
     message: str
-    data: Any = None
+    data: Raw = Raw(b"")
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -60,6 +72,7 @@ class Message(Struct, frozen=True):
     jsonrpc: Literal["2.0"]
     id: Raw = Raw(b"")
     method: str | None = None
+    params: Raw = Raw(b"{}")
     result: Raw = Raw(b"")
     error: Wrong | None = None
 
@@ -70,6 +83,16 @@ class Message(Struct, frozen=True):
         return int(written) if self.method is None and _NUMBER.match(written) else None
 
 
+class _Errs(Struct):
+    error: Raw = Raw(b"")
+
+
+class _Progress(Struct):
+    progressToken: int  # noqa: N815 - MCP's spelling
+
+
+_ERRORS: Final = msgspec.json.Decoder(_Errs)
+_PROGRESS: Final = msgspec.json.Decoder(_Progress)
 _MESSAGES: Final = msgspec.json.Decoder(Message)
 
 
@@ -91,6 +114,24 @@ def response_bytes(asked: Message) -> bytes | None:
         return msgspec.json.encode({"jsonrpc": "2.0", "id": asked.id, "result": {}})
     unknown = {"code": METHOD_NOT_FOUND, "message": "Method not found"}
     return msgspec.json.encode({"jsonrpc": "2.0", "id": asked.id, "error": unknown})
+
+
+def progress_of(message: Message) -> int | None:
+    """The token a progress notification is for, None for any other message and for none of ours."""
+    if message.method != "notifications/progress":
+        return None
+    try:
+        return _PROGRESS.decode(message.params).progressToken
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+
+
+def answer_bytes(asked: Message, answer: Raw) -> bytes:
+    """The client's answer to a server's request: its result, or the error it answered with."""
+    error = _ERRORS.decode(answer)
+    if error.error:
+        return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (bytes(asked.id), bytes(error.error))
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (bytes(asked.id), bytes(answer))
 
 
 def read(data: bytes) -> Message:

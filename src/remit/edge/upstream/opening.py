@@ -8,7 +8,9 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from remit.edge.upstream.conversation import Conversation, by_handshake, opened
+import msgspec
+
+from remit.edge.upstream.conversation import Able, Conversation, by_handshake, opened
 from remit.edge.upstream.http1 import Pool
 from remit.edge.upstream.mcp_http import Elsewhere, HttpWire
 from remit.edge.upstream.mcp_sse import SseWire
@@ -54,35 +56,35 @@ class Opener:
         self._admit(session)
         wire = StdioWire(self._launcher, connector, changed=changed)
         await wire.start(row.command, row.env)
-        return Opened(await self._greeted(connector, wire), made_of)
+        return Opened(await self._greeted(connector, wire, _able_of(session)), made_of)
 
     async def _reached(self, session: Session, changed: Changed) -> Opened:
         """Over HTTP: by POST at its URL; where that is refused, by the transport of 2024-11-05, if there is one.
 
         A server once found to speak the latter is asked that way first.
         """
-        connector, url = session.key.connector, session.row.url
+        connector, url, able = session.key.connector, session.row.url, _able_of(session)
         if url is None:
             raise UpstreamFault(f"`{connector}` has neither `url` nor `command`", sent=False)
         self._http = self._http or pool()
         if connector in self._streamed:
             try:
-                return await self._streams(connector, SseWire(self._http, url, changed=changed))
+                return await self._streams(connector, SseWire(self._http, url, changed=changed), able)
             except UpstreamFault as e:
                 if e.why != "protocol":
                     raise
         try:
-            return Opened(await self._greeted(connector, HttpWire(self._http, url, changed=changed)), None)
+            return Opened(await self._greeted(connector, HttpWire(self._http, url, changed=changed), able), None)
         except Elsewhere as e:
             try:
-                return await self._streams(connector, SseWire(self._http, url, changed=changed))
+                return await self._streams(connector, SseWire(self._http, url, changed=changed), able)
             except UpstreamFault as neither:
                 raise UpstreamFault(f"{e.message}; {neither.message}", neither.advice, sent=False) from neither
 
-    async def _streams(self, connector: str, wire: SseWire) -> Opened:
+    async def _streams(self, connector: str, wire: SseWire, able: Able) -> Opened:
         try:
             await wire.start()
-            conversation = await by_handshake(wire)
+            conversation = await by_handshake(wire, able=able)
         except BaseException:
             self._streamed.discard(connector)
             await wire.close()
@@ -90,9 +92,9 @@ class Opener:
         self._streamed.add(connector)
         return Opened(conversation, None)
 
-    async def _greeted(self, connector: str, wire: Wire) -> Conversation:
+    async def _greeted(self, connector: str, wire: Wire, able: Able) -> Conversation:
         try:
-            conversation = await opened(wire, legacy_first=connector in self._legacy)
+            conversation = await opened(wire, able=able, legacy_first=connector in self._legacy)
         except BaseException:
             # There are servers that die of a question they do not know: the next opening begins the other way.
             self._remember(connector, legacy=connector not in self._legacy)
@@ -103,3 +105,9 @@ class Opener:
 
     def _remember(self, connector: str, *, legacy: bool) -> None:
         (self._legacy.add if legacy else self._legacy.discard)(connector)
+
+
+def _able_of(session: Session) -> Able:
+    """What the clients of a session can do for its server."""
+    able: Able = msgspec.json.decode(session.key.able)
+    return able

@@ -18,29 +18,48 @@ LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 
 CLIENT: Final = {"name": "remit", "version": __version__}
 _RESERVED: Final = "io.modelcontextprotocol/"
-# No client capability is declared: a server that asks anything of us asks in vain.
 _MODERN_META: Final = {
     _RESERVED + "protocolVersion": MODERN,
     _RESERVED + "clientInfo": CLIENT,
     _RESERVED + "clientCapabilities": {},
 }
+_PROGRESS: Final = "progressToken"
 SERVER_INFO: Final = _RESERVED + "serverInfo"
 
 
-def call_params(outgoing: Outgoing, revision: str) -> bytes:
-    """`params` of a governed call at that revision: the canonical arguments as they are, the rest written here."""
-    meta = msgspec.json.encode(_meta(outgoing.meta, revision))
+def call_params(outgoing: Outgoing, revision: str, *, token: int) -> bytes:
+    """`params` of a governed call at that revision: the canonical arguments as they are, the rest written here.
+
+    `token` is by which the server says how far it is, if the client wants to know.
+    """
+    meta = msgspec.json.encode(_call_meta(outgoing, revision, token))
     tail = b"}" if meta == b"{}" else b',"_meta":' + meta + b"}"
-    if outgoing.method == "resources/read":
-        # A resource's only argument is its `uri`, so the arguments are the params, less the closing brace.
-        return b"".join((memoryview(outgoing.arguments)[:-1], tail))
-    return b"".join((b'{"name":', msgspec.json.encode(outgoing.name), b',"arguments":', outgoing.arguments, tail))
+    if outgoing.answers is not None:
+        state = b"" if outgoing.state is None else b',"requestState":' + msgspec.json.encode(outgoing.state)
+        tail = b"".join((b',"inputResponses":', outgoing.answers, state, tail))
+    if outgoing.method in ("tools/call", "prompts/get"):
+        return b"".join((b'{"name":', msgspec.json.encode(outgoing.name), b',"arguments":', outgoing.arguments, tail))
+    # What the others are called with are their params, less the closing brace.
+    return b"".join((memoryview(outgoing.arguments)[:-1], tail))
 
 
 def own_params(params: Mapping[str, Any], revision: str) -> bytes:
     """`params` of a question of our own: lists and discovery."""
     meta = _meta({}, revision)
     return msgspec.json.encode({**params, "_meta": meta} if meta else params)
+
+
+def _call_meta(outgoing: Outgoing, revision: str, token: int) -> dict[str, Any]:
+    """What of the call goes into `_meta`: the caller's allow-listed keys, and what its client can do for the server."""
+    client = outgoing.client
+    meta = _meta(outgoing.meta, revision)
+    if client.progress:
+        meta[_PROGRESS] = token
+    if revision == MODERN and client.capabilities:
+        meta[_RESERVED + "clientCapabilities"] = client.capabilities
+    if revision == MODERN and client.log_level is not None:
+        meta[_RESERVED + "logLevel"] = client.log_level
+    return meta
 
 
 def _meta(meta: Mapping[str, Any], revision: str) -> dict[str, Any]:

@@ -10,22 +10,41 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final
 
+from msgspec import Raw
+
 from remit.edge.upstream.message import (
     Answer,
     Message,
     Request,
+    answer_bytes,
     answer_of,
     attributed,
     not_mcp,
     notification_bytes,
+    progress_of,
     read,
     request_bytes,
     response_bytes,
 )
-from remit.edge.upstream.wire import Changed, timed_out
+from remit.edge.upstream.wire import Changed, Held, timed_out
 from remit.errors import UpstreamFault
 
 _NOISE_BYTES: Final = 500
+
+
+class _Course:
+    """One request on its way: what has come of it that nobody has taken yet."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.ready: asyncio.Queue[Answer | Message | UpstreamFault] = asyncio.Queue()
+        self.done = False
+
+    def settle(self, outcome: Answer | UpstreamFault) -> None:
+        """The first ending counts."""
+        if not self.done:
+            self.done = True
+            self.ready.put_nowait(outcome)
 
 
 class Pending:
@@ -38,7 +57,7 @@ class Pending:
         self._changed = changed
         self._noise = noise
         self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._waiting: dict[int, _Course] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -48,13 +67,37 @@ class Pending:
         number = next(self._numbers)
         return number, request_bytes(number, request.method, params=request.params)
 
-    async def answer(self, number: int, request: Request) -> Answer:
+    async def answer(self, number: int, request: Request) -> Answer | Held:
         """Wait for the answer to a request on its way. Nobody waiting any more for a call, the server is told."""
-        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
+        course = self._waiting[number] = _Course(request)
+        return await self._next(number, course)
+
+    async def resumed(self, number: int, body: bytes, request: Request) -> Answer | Held:
+        """Give the client's answer to a question, and wait on."""
+        course = self._waiting.get(number)
+        if course is None:
+            raise UpstreamFault("the tool server no longer waits for the answer", sent=False)
+        course.request = request
+        self._tell(body)
+        return await self._next(number, course)
+
+    def abandon(self, number: int) -> None:
+        """Nobody will answer the question a request was held for."""
+        if self._waiting.pop(number, None) is not None:
+            self._cancel(number)
+
+    async def _next(self, number: int, course: _Course) -> Answer | Held:
+        request = course.request
+        held = False
         try:
             async with asyncio.timeout(request.timeout_s):
-                return await waiting
+                came = await course.ready.get()
+            if isinstance(came, UpstreamFault):
+                raise came
+            if isinstance(came, Answer):
+                return came
+            held = True
+            return _LineHeld(self, number, came)
         except TimeoutError as e:
             self._withdraw(request, number)
             raise timed_out(request.timeout_s) from e
@@ -62,7 +105,8 @@ class Pending:
             self._withdraw(request, number)
             raise
         finally:
-            del self._waiting[number]
+            if not held:
+                self._waiting.pop(number, None)
 
     def take(self, data: bytes, size: int) -> None:
         """Something the server said. Where `size` is more than there is, `data` is its first and last bytes."""
@@ -94,21 +138,55 @@ class Pending:
             self._settle(number, fault())
 
     def _settle(self, number: int | None, outcome: Answer | UpstreamFault) -> None:
-        waiting = self._waiting.get(number or 0)
-        if waiting is None or waiting.done():
-            return
-        if isinstance(outcome, Answer):
-            waiting.set_result(outcome)
-        else:
-            waiting.set_exception(outcome)
+        course = self._waiting.get(number or 0)
+        if course is not None:
+            course.settle(outcome)
 
     def _asked(self, message: Message) -> None:
+        method = message.method or ""
         if not message.id:
-            if (message.method or "").endswith("/list_changed"):
+            if method.endswith("/list_changed"):
                 self._changed()
+            elif (about := self._about(message)) is not None and about.request.told is not None:
+                about.request.told(method, message.params)
+        elif (asked := self._alone(lambda request: request.answers(method))) is not None:
+            asked.ready.put_nowait(message)
         elif (response := response_bytes(message)) is not None:
             self._tell(response)
 
+    def _about(self, message: Message) -> _Course | None:
+        """Whose call a notification is about: progress says so, the rest is taken for the latest call's."""
+        token = progress_of(message)
+        if token is not None:
+            return next((course for course in self._waiting.values() if course.request.token == token), None)
+        return self._alone(lambda request: request.told is not None)
+
+    def _alone(self, fits: Callable[[Request], bool]) -> _Course | None:
+        """The latest request that fits. A line says not which call it means: where others' calls go over it too, there
+        has to be but one.
+        """
+        found = [course for course in self._waiting.values() if fits(course.request)]
+        if len(found) > 1 and any(course.request.shared for course in found):
+            return None
+        return found[-1] if found else None
+
     def _withdraw(self, request: Request, number: int) -> None:
         if request.outgoing is not None:
-            self._tell(notification_bytes("notifications/cancelled", {"requestId": number}))
+            self._cancel(number)
+
+    def _cancel(self, number: int) -> None:
+        self._tell(notification_bytes("notifications/cancelled", {"requestId": number}))
+
+
+class _LineHeld:
+    """Implements `Held` on a line that carries many requests."""
+
+    def __init__(self, pending: Pending, number: int, question: Message) -> None:
+        self.question = question
+        self._pending, self._number = pending, number
+
+    async def answered(self, answer: Raw, request: Request) -> Answer | Held:
+        return await self._pending.resumed(self._number, answer_bytes(self.question, answer), request)
+
+    def abandon(self) -> None:
+        self._pending.abandon(self._number)

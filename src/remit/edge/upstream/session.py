@@ -7,7 +7,7 @@ later call, after a delay that doubles; the call that was in flight is not repea
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -17,6 +17,7 @@ from remit.edge.upstream.conversation import Conversation
 from remit.edge.upstream.listing import SERVER, offered
 from remit.edge.upstream.wire import Changed
 from remit.errors import RemitError, UpstreamFault
+from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
 from remit.reasons import Denied, Reason
 
@@ -27,11 +28,23 @@ _ANNOUNCED_S: Final = 1.0
 
 
 class Key(NamedTuple):
-    """Whose session: `agent` and `task` are empty where the server is stateless."""
+    """Whose session: `agent` and `task` are empty where the server is stateless. `able` is what the clients of it can
+    do for the server, as JSON: a server of the older generation is told once and for all.
+    """
 
     connector: str
     agent: str
     task: str
+    able: str = "{}"
+
+
+class Leave(NamedTuple):
+    """What a call needs to go out now: the digest of the `server` contract that was pinned, and `in_force`, asked last,
+    which raises when what the call was made for ended while a session that others share was opened.
+    """
+
+    pinned_server: str | None
+    in_force: Callable[[], None]
 
 
 class Opened(NamedTuple):
@@ -71,18 +84,19 @@ class Session:
         self._failures = 0
         self._not_before = 0.0
 
-    async def forward(
-        self, contract: Contract, outgoing: Outgoing, *, pinned_server: str | None, in_force: Callable[[], None]
-    ) -> Reply:
-        """Send one call, once. Raises `UpstreamFault`, `Denied`; `pinned_server` is a digest. `in_force` is asked last,
-        and raises when what the call was made for ended while a session that others share was opened.
-        """
+    @property
+    def busy(self) -> bool:
+        """Whether a call goes through it, or an exchange in it waits for the client."""
+        return self.in_flight > 0 or (self._opened is not None and self._opened.conversation.waits)
+
+    async def forward(self, contract: Contract, outgoing: Outgoing, *, told: Told, leave: Leave) -> Reply:
+        """Send one call, once. Raises `UpstreamFault`, `Denied`; what the server says meanwhile goes to `told`."""
         self.in_flight += 1
         try:
             conversation = await self._current()
-            self._agree(contract, pinned_server)
-            in_force()
-            reply = await _called(conversation, contract, outgoing=outgoing)
+            self._agree(contract, leave.pinned_server)
+            leave.in_force()
+            reply = await _called(conversation.call(outgoing, contract, told=told, shared=self.row.stateless))
             self._failures = 0
             return reply
         finally:
@@ -208,9 +222,9 @@ class Session:
             raise Denied(Reason.SCHEMA_QUARANTINED, f"`{contract.target}` is not what was reviewed")
 
 
-async def _called(conversation: Conversation, contract: Contract, *, outgoing: Outgoing) -> Reply:
+async def _called(call: Coroutine[None, None, Reply]) -> Reply:
     try:
-        return await conversation.call(outgoing, contract)
+        return await call
     except (UpstreamFault, Denied):
         raise
     except Exception as e:

@@ -6,18 +6,20 @@ declared otherwise.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from remit.catalogue.model import Connector, Contract
 from remit.commit.model import Warrant
 from remit.edge.upstream.opening import Opener
-from remit.edge.upstream.session import Key, Session, Terms
+from remit.edge.upstream.session import Key, Leave, Session, Terms
 from remit.errors import UpstreamFault
+from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
 from remit.limits import CONTRACT_CHECK_S, UPSTREAM_IDLE_S, UPSTREAM_START_S
 from remit.reasons import Denied, Reason
@@ -71,15 +73,15 @@ class Sessions:
         self._looks = count(1)
         self._closed = False
 
-    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
-        """Send one call, return the final answer. Raises `UpstreamFault`, `Denied`."""
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing, told: Told) -> Reply:
+        """Send one call, return the server's answer. Raises `UpstreamFault`, `Denied`."""
         self._refuse_ended(warrant)
         row = self._known.connector(warrant.connector)
-        key = Key(warrant.connector, "", "") if row.stateless else Key(warrant.connector, warrant.agent, warrant.task)
+        whose = ("", "") if row.stateless else (warrant.agent, warrant.task)
+        key = Key(warrant.connector, *whose, _able(outgoing.client.capabilities))
         session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
-        return await session.forward(
-            contract, outgoing, pinned_server=pinned, in_force=lambda: self._refuse_ended(warrant)
-        )
+        leave = Leave(pinned, lambda: self._refuse_ended(warrant))
+        return await session.forward(contract, outgoing, told=told, leave=leave)
 
     async def advertised(self, connector: str) -> Sequence[Contract]:
         """What the server says of itself now, in a session of its own, closed again. Raises `UpstreamFault`."""
@@ -146,7 +148,7 @@ class Sessions:
         while True:
             await asyncio.sleep(min(self._pace.idle_s / 2, _REAP_S))
             oldest = asyncio.get_running_loop().time() - self._pace.idle_s
-            await self._end([key for key, one in self._sessions.items() if not one.in_flight and one.used < oldest])
+            await self._end([key for key, one in self._sessions.items() if not one.busy and one.used < oldest])
 
     async def _end(self, keys: Sequence[Key]) -> None:
         # Taken out first, without waiting in between: no call can enter a session that is ending. Whoever asked may be
@@ -160,6 +162,10 @@ class Sessions:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _able(capabilities: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(capabilities, order="sorted").decode() if capabilities else "{}"
 
 
 def _wiring(row: Connector) -> tuple[object, ...]:

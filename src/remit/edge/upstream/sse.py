@@ -1,14 +1,18 @@
 """Server-sent events, as far as MCP uses them: the name and the data of each event.
 
-Rules: an event longer than the bound is read over; its first and last bytes are kept. Ids and retry times are not used:
-a broken stream is never resumed. Source: WHATWG HTML section 9.2.6.
+Rules: an event longer than the bound is read over; its first and last bytes are kept. The last id, and the pause a
+server asks for before a stream is resumed, are kept for who resumes it. Source: WHATWG HTML section 9.2.6.
 """
 
+import re
 from typing import Final, NamedTuple
 
 _ENDS_BYTES: Final = 4096
 _NAME_BYTES: Final = 64  # longer than any name in use; what is cut off a longer one makes it none of them
 _UNNAMED: Final = b"message"
+_ID_BYTES: Final = 256
+_ID: Final = re.compile(rb"[!-~]*\Z")  # it goes into a header when a stream is resumed
+_RETRY_DIGITS: Final = 10
 
 
 class Event(NamedTuple):
@@ -20,10 +24,16 @@ class Event(NamedTuple):
 
 
 class EventReader:
-    """Cuts a byte stream into events, holding little more than `most` bytes. `size` is the unfinished one's so far."""
+    """Cuts a byte stream into events, holding little more than `most` bytes. `size` is the unfinished one's so far.
+
+    `last_id` is that of the last finished event (empty: none had one), `retry_ms` the pause asked for.
+    """
 
     def __init__(self, most: int) -> None:
         self.size = 0
+        self.last_id = b""
+        self.retry_ms: int | None = None
+        self._id: bytes | None = None
         self._most = most
         self._ends = min(_ENDS_BYTES, most // 2)
         self._line = bytearray()
@@ -61,6 +71,10 @@ class EventReader:
             self._name = value[:_NAME_BYTES]
         elif field == b"data":
             self._add(value if self._data is None else b"\n" + value)
+        elif field == b"id" and len(value) <= _ID_BYTES and _ID.match(value):
+            self._id = value
+        elif field == b"retry" and value.isdigit() and len(value) < _RETRY_DIGITS:
+            self.retry_ms = int(value)
         return field
 
     def _continue(self, part: bytes) -> None:
@@ -86,5 +100,7 @@ class EventReader:
     def _finished(self) -> Event | None:
         # An event may have empty data: servers send one first, to say that the stream could be resumed.
         event = Event(self._name, bytes(self._data), self.size) if self._data else None
-        self._name, self._data, self.size = _UNNAMED, None, 0
+        if self._id is not None:
+            self.last_id = self._id
+        self._name, self._data, self._id, self.size = _UNNAMED, None, None, 0
         return event

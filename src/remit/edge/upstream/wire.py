@@ -3,11 +3,32 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from remit.edge.upstream.message import Answer, Request
+from msgspec import Raw
+
+from remit.edge.upstream.message import Answer, Message, Request
 from remit.errors import UpstreamFault
 
 # Called when the server says one of its lists changed.
 Changed = Callable[[], None]
+
+
+class Held(Protocol):
+    """An exchange whose server waits for the client to answer a question; it is answered once, or abandoned."""
+
+    @property
+    def question(self) -> Message:
+        """What it asks."""
+        ...
+
+    async def answered(self, answer: Raw, request: Request) -> "Answer | Held":
+        """Give the client's answer, and wait for what comes of the exchange. `request` is the call that brings it: its
+        time counts from now, and what the server says is told to it. Raises like `exchange`.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Nobody will answer: the server is told that the call is cancelled."""
+        ...
 
 
 class Wire(Protocol):
@@ -16,6 +37,8 @@ class Wire(Protocol):
     *Once.* `exchange` writes the request at most once.
     *Faults.* `UpstreamFault(sent=False)` only when no byte of the request can have been written; after that, timeouts,
     resets, the server's death and answers that are not MCP are `sent=True`.
+    *Questions.* Of a governed call, an exchange may end in a question to the client instead of an answer, if the client
+    answers such; a server's other requests are answered with what we do: nothing but pong.
     *Cancelling* an `exchange` tells the server, where the protocol has a way to, and forgets the answer.
     """
 
@@ -28,7 +51,7 @@ class Wire(Protocol):
         """Use this protocol revision from now on."""
         ...
 
-    async def exchange(self, request: Request) -> Answer:
+    async def exchange(self, request: Request) -> Answer | Held:
         """The answer to one request. Raises `UpstreamFault`, `Denied` (a contract that cannot be followed)."""
         ...
 

@@ -1,0 +1,47 @@
+"""What a modern client carries from a question to its answers: our own `requestState`, sealed.
+
+It wraps what the server wants back, and says whose call it is about and until when; step 4 holds the retry to that. It
+is encrypted and authenticated under a key that lives as long as the process, so nothing of it can be read, changed or
+made up; after a restart the questions of before can no longer be answered.
+"""
+
+import base64
+import binascii
+import os
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from remit.call import Round
+from remit.edge.mcp.rpc import Fault
+from remit.edge.mcp.wire import Code
+from remit.reasons import Reason
+
+_NONCE_BYTES: Final = 12
+_PURPOSE: Final = b"remit round 1"
+
+
+class Rounds:
+    """Seals rounds and opens them again."""
+
+    def __init__(self) -> None:
+        self._cipher = ChaCha20Poly1305(ChaCha20Poly1305.generate_key())
+
+    def sealed(self, about: Round) -> str:
+        """The state a client gets with the questions."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, msgspec.msgpack.encode(about), _PURPOSE)
+        return base64.urlsafe_b64encode(nonce + sealed).decode()
+
+    def opened(self, state: str) -> Round:
+        """What it stands for; `Fault` for anything this process did not seal."""
+        try:
+            data = base64.b64decode(state, altchars=b"-_", validate=True)
+            opened = self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _PURPOSE)
+        except (binascii.Error, ValueError, InvalidTag) as e:
+            raise Fault(
+                400, Code.INVALID_PARAMS, message="`requestState` is not one of this gateway", reason=Reason.CALL_ANSWER
+            ) from e
+        return msgspec.msgpack.decode(opened, type=Round)
