@@ -31,6 +31,7 @@ _META: Final = msgspec.json.encode(
         "io.modelcontextprotocol/clientCapabilities": {},
     }
 )
+_LONGEST_S: Final = 60.0
 _PLAIN: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 _LEGACY_HEADERS: Final = {**_PLAIN, "MCP-Protocol-Version": LEGACY}
 
@@ -87,12 +88,15 @@ class Calls(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How calls follow each other: so many callers; `per_s` paces them, None lets each go on at once. Seconds."""
+    """How calls follow each other: so many callers; `per_s` paces them, None lets each go on at once. Seconds.
+    Measuring goes on until `least` calls were answered, but not for ever.
+    """
 
     callers: int
     warm_s: float
     measure_s: float
     per_s: float | None = None
+    least: int = 1
 
 
 class Load:
@@ -128,6 +132,9 @@ class Load:
         before, own, began = usage(), time.thread_time(), time.perf_counter()
         self.recording = True
         await asyncio.sleep(pace.measure_s)
+        due = began + _LONGEST_S
+        while len(self.latencies) < pace.least and not self.stopping and time.perf_counter() < due:  # noqa: ASYNC110
+            await asyncio.sleep(pace.measure_s / 4)
         self.recording = False
         window = Window(self.latencies, time.perf_counter() - began, (before, usage()), own_s=time.thread_time() - own)
         self.stopping = True

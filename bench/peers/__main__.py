@@ -11,19 +11,20 @@ import os
 import subprocess
 import tempfile
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench import tools
 from bench.cells import Cell, Governed, Ground, Lane, cell, governed_cell
 from bench.home import made
-from bench.load import Calls, Pace, Place
+from bench.load import Calls, Pace, Place, Wrong
 from bench.machine import ROOT, allow_files, cpus, described, free_port, started
 from bench.peers import results
 from bench.peers.gateways import PEERS
-from bench.peers.probes import probed
+from bench.peers.probes import Probed, probed
 from bench.peers.results import BARE, DIRECT, REMIT, Found, Row
-from bench.proof import proven
+from bench.proof import Unproven, proven
 
 _CALLERS: Final = (1, 16)
 
@@ -76,7 +77,7 @@ def _found(root: Path, settings: Settings) -> Found:
         scene.lanes[DIRECT] = Lane(Place(upstream, "/mcp")), Calls(tools.READ)
         scene.lanes[BARE] = Lane(Place(bare, "/mcp"), passing), Calls(tools.READ)
         missing = _peers(root, scene, running)
-        rows = _measured(scene, settings)
+        rows = _measured(scene, settings, missing)
     proof = asyncio.run(proven(desk, scene.remit.claims, root / "export"))
     return Found(rows, missing, proof, rounds=settings.rounds, measure_s=settings.measure_s)
 
@@ -94,21 +95,36 @@ def _peers(root: Path, scene: _Scene, running: ExitStack) -> dict[str, str]:
     return missing
 
 
-def _measured(scene: _Scene, settings: Settings) -> list[Row]:
-    names = [*list(scene.lanes)[:2], REMIT, *list(scene.lanes)[2:]]
+def _measured(scene: _Scene, settings: Settings, missing: dict[str, str]) -> list[Row]:
+    """Ask and measure every lane. A gateway that fails a call joins `missing`."""
+    answers = _asked(scene, missing)
+    cells: dict[str, dict[int, list[Cell]]] = {name: {callers: [] for callers in _CALLERS} for name in answers}
+    for number, callers in product(range(1, settings.rounds + 1), _CALLERS):
+        pace = Pace(callers, settings.warm_s, settings.measure_s, least=2 * callers)
+        for name in [name for name in answers if name not in missing]:
+            try:
+                cells[name][callers].append(scene.measured(name, pace))
+            except (Wrong, Unproven) as e:
+                if name not in scene.lanes or name in (DIRECT, BARE):
+                    raise
+                missing[name] = f"with {callers} callers: {e}"
+        print(f"round {number} of {settings.rounds}, {callers} callers", flush=True)
+    return [Row(name, cells[name], _memory(scene, name), answers[name]) for name in answers if name not in missing]
+
+
+def _asked(scene: _Scene, missing: dict[str, str]) -> dict[str, Probed]:
+    """What each lane says to the probes, in the order of the tables."""
     opened = scene.remit.desk.open()
     calls = Calls(tools.READ, headers=[one.headers for one in opened])
-    answers = {name: probed(scene.ground, *scene.lanes[name]) for name in names if name != REMIT}
-    answers[REMIT] = probed(scene.ground, scene.remit.lane, calls)
+    own = list(scene.lanes.items())
+    answers: dict[str, Probed] = {}
+    for name, (lane, called) in (*own[:2], (REMIT, (scene.remit.lane, calls)), *own[2:]):
+        try:
+            answers[name] = probed(scene.ground, lane, called)
+        except (RuntimeError, OSError) as e:
+            missing[name] = str(e)
     scene.remit.desk.complete(opened)
-    cells: dict[str, dict[int, list[Cell]]] = {name: {callers: [] for callers in _CALLERS} for name in names}
-    for number in range(1, settings.rounds + 1):
-        for callers in _CALLERS:
-            for name in names:
-                pace = Pace(callers, settings.warm_s, settings.measure_s)
-                cells[name][callers].append(scene.measured(name, pace))
-        print(f"round {number} of {settings.rounds}", flush=True)
-    return [Row(name, cells[name], _memory(scene, name), answers[name]) for name in names]
+    return answers
 
 
 def _memory(scene: _Scene, name: str) -> float:

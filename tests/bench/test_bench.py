@@ -48,7 +48,7 @@ def test_a_quick_run_ends_with_results_and_every_call_proven(tmp_path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         env=os.environ,
     )
