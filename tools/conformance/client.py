@@ -1,6 +1,6 @@
 """What the suite starts as its client: a gateway in front of the suite's server, and the SDK's client before it.
 
-`python -m tools.conformance.client URL`. It ends as the SDK's client ends; told to end before, it takes the gateway along.
+`python -m tools.conformance.client URL`. It ends as the SDK's client ends. Told to end before, it ends the gateway too.
 """
 
 import asyncio
