@@ -167,6 +167,8 @@ class Leaving:
         self._timer.cancel()
         if self._watching is not None:
             self._watching.cancel()
+            # Else the two would hold each other, and the call's result, until the garbage collector came.
+            self._watching = None
 
     def _start(self) -> None:
         self._watching = asyncio.ensure_future(self._watch())

@@ -5,6 +5,7 @@ the server started after it. Lines that are not JSON-RPC are the server's noise:
 a result may be is read over without being kept.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -99,8 +100,8 @@ class StdioWire:
         await self._process.stop()
 
     def _tell(self, message: bytes) -> None:
-        """Write something that has no answer, if it can be written."""
-        if self.alive:
+        """Write something that has no answer, if it can be: that it cannot says nothing of what was sent before."""
+        with contextlib.suppress(UpstreamFault):
             self._process.write(message + b"\n")
 
     def _heard(self, chunk: bytes) -> None:
