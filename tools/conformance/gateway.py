@@ -18,13 +18,10 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from remit.catalogue.model import Connector
 from remit.edge.cli import profile
 from remit.edge.cli.home import Home
 
 from .shim import shim
-
-_ASKS = "    may_ask: [elicitation, sampling, roots]\n" if "may_ask" in Connector.__struct_fields__ else ""
 
 AGENT: Final = "tester"
 _REMIT: Final = (sys.executable, "-m", "remit.edge.cli")
@@ -54,7 +51,8 @@ _CONNECTOR: Final = Template("""\
     owner: $person
     environment: dev
     $where
-$asks    resources: {tier: read, data: {internal: []}}
+    may_ask: [elicitation, sampling, roots]
+    resources: {tier: read, data: {internal: []}}
     prompts: {tier: read, data: {internal: []}}
     tools: {$tools}
 """)
@@ -111,7 +109,6 @@ class Gateway:
             _CONNECTOR.substitute(
                 name=name,
                 person=person,
-                asks=_ASKS,
                 where=f"url: {where}" if isinstance(where, str) else f"command: {json.dumps(where)}",
                 tools=", ".join(
                     f"{json.dumps(tool)}: {{tier: write, data: {{internal: []}}}}" for tool in tools.get(name, ())
