@@ -88,14 +88,11 @@ class Renderer:
 
 def _about(released: Released) -> dict[str, Any]:
     """What a server's error says of itself, labelled; ours is the last word."""
-    said = released.error.data if released.error else Raw(b"")
-    try:
-        members: dict[str, Any] = (
-            dict(_MEMBERS.decode(said)) if bytes(said[:1]) == b"{" else {"data": said} if said else {}
-        )
-    except msgspec.DecodeError:
-        members = {}
-    return {key: value for key, value in members.items() if not _reserved(key)} | {Meta.LABELS: released.labels}
+    said = bytes(released.error.data) if released.error else b""
+    members: dict[str, Any] = {"data": Raw(said)} if said else {}
+    if said.startswith(b"{"):
+        members = {key: value for key, value in _MEMBERS.decode(said).items() if not _reserved(key)}
+    return members | {Meta.LABELS: released.labels}
 
 
 def _meta(members: dict[str, Raw]) -> dict[str, Raw]:

@@ -57,7 +57,7 @@ def _call_meta(outgoing: Outgoing, revision: str, token: int) -> dict[str, Any]:
         meta[_PROGRESS] = token
     if revision == MODERN and client.capabilities:
         meta[_RESERVED + "clientCapabilities"] = client.capabilities
-    if revision == MODERN and client.log_level is not None:
+    if revision == MODERN and client.log_level:
         meta[_RESERVED + "logLevel"] = client.log_level
     return meta
 

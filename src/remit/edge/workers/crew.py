@@ -8,19 +8,20 @@ the main process have them.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
-from remit.catalogue.model import Contract
-from remit.commit.model import Warrant, Write, Written
+from remit.commit.model import Write, Written
 from remit.commit.state import Delta, Moved
 from remit.edge.acts.gateway import WorkerStatus
 from remit.edge.store.sequencer import Sequencer
+from remit.edge.workers.desk import Main
 from remit.edge.workers.passage import Passed
 from remit.edge.workers.wire import Changed, framed
-from remit.edge.workers.worker import Main, Worker
+from remit.edge.workers.worker import Start, Worker
 from remit.errors import RemitError, StoreFault
 from remit.forward.facts import Upstreams
-from remit.forward.model import Outgoing, Reply
 
 _LOG: Final = logging.getLogger("remit")
 _AGAIN_S: Final = 0.1
@@ -47,7 +48,7 @@ class _Post:
 
     def give(self, passed: Passed) -> None:
         """A connection for the worker, or for the next one."""
-        if self.worker is not None and self.worker.serving.is_set():
+        if self.worker is not None and self.worker.desk.serving.is_set():
             self.worker.accept(passed)
         elif len(self.waiting) < _WAITING_MAX:
             self.waiting.append(passed)
@@ -63,7 +64,7 @@ class _Post:
     def vacate(self) -> None:
         """The worker has ended."""
         if self.worker is not None:
-            self.calls += self.worker.calls
+            self.calls += self.worker.desk.calls
             self.worker = None
 
 
@@ -79,9 +80,12 @@ class Crew:
         self._decided = asyncio.Event()
         store.follow(self._tell)
 
-    async def start(self, main: Main) -> None:
+    async def start(self, start: Start, main: Main) -> None:
         """Return once all serve agents. Raises `StoreFault` if one does not come up."""
-        self._running = [asyncio.create_task(self._keep(post, main)) for post in self._posts]
+        self._running = [
+            asyncio.create_task(self._keep(post, partial(Worker, start, main, index=post.index)))
+            for post in self._posts
+        ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_S):
                 await self._decided.wait()
@@ -93,7 +97,7 @@ class Crew:
         self._stopping.set()
         for post in self._posts:
             if post.worker is not None:
-                post.worker.stop()
+                post.worker.desk.stop()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=_STOP_S)
             for post in self._posts if late else ():
@@ -121,8 +125,8 @@ class Crew:
             WorkerStatus(
                 index=post.index,
                 pid=post.worker.pid if post.worker is not None else 0,
-                serving=post.worker is not None and post.worker.serving.is_set(),
-                calls=post.calls + (post.worker.calls if post.worker is not None else 0),
+                serving=post.worker is not None and post.worker.desk.serving.is_set(),
+                calls=post.calls + (post.worker.desk.calls if post.worker is not None else 0),
                 restarts=max(0, post.starts - 1),
             )
             for post in self._posts
@@ -135,15 +139,15 @@ class Crew:
         frame = framed(Changed(moved=Moved(rows=delta.rows, counters=delta.counters, epoch=delta.epoch)))
         for post in self._posts:
             if post.worker is not None:
-                post.worker.tell(frame)
+                post.worker.desk.tell(frame)
 
-    async def _keep(self, post: _Post, main: Main) -> None:
+    async def _keep(self, post: _Post, make: Callable[[], Worker]) -> None:
         """Keep a place filled until the crew stops."""
         loop, wait = asyncio.get_running_loop(), _AGAIN_S
         while not self._stopping.is_set():
             began = loop.time()
             try:
-                await self._live(post, main)
+                await self._live(post, make())
             except (OSError, RemitError) as e:
                 _LOG.error("worker %d: %s", post.index, e)
             if loop.time() - began > _SETTLED_IN_S:
@@ -153,8 +157,8 @@ class Crew:
                     await self._stopping.wait()
             wait = min(wait * 2, _AGAIN_MOST_S)
 
-    async def _live(self, post: _Post, main: Main) -> None:
-        worker = post.worker = Worker(main, post.index)
+    async def _live(self, post: _Post, worker: Worker) -> None:
+        post.worker = worker
         post.starts += 1
         serving = asyncio.create_task(self._serve(post, worker))
         try:
@@ -168,7 +172,7 @@ class Crew:
             _LOG.error("worker %d (pid %d) ended with status %d; it is started again", post.index, worker.pid, ended)
 
     async def _serve(self, post: _Post, worker: Worker) -> None:
-        await worker.serving.wait()
+        await worker.desk.serving.wait()
         post.up = True
         post.serve()
         if all(one.up for one in self._posts):
@@ -195,11 +199,7 @@ class Everywhere:
 
     def __init__(self, own: Upstreams, crew: Crew) -> None:
         self._own, self._crew = own, crew
-        self.advertised, self.close = own.advertised, own.close
-
-    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
-        """Calls are forwarded by workers; this is here because the port has it."""
-        return await self._own.forward(warrant, contract, outgoing=outgoing)
+        self.forward, self.advertised, self.close = own.forward, own.advertised, own.close
 
     async def end(self, **named: Any) -> None:
         """See `Upstreams.end`: in every worker, and here, when it returns."""
