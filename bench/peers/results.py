@@ -35,7 +35,7 @@ _READ: Final = (
         "yes",
         "no",
         "yes, by digest (`pin --write`)",
-        "no",
+        "no: nothing of the kind in `tool_service.py` or `gateway_service.py`",
     ),
     (
         "writes the call down, durably, before it is sent",
@@ -144,7 +144,7 @@ def _read() -> list[str]:
 
 
 def _caveats(found: Found) -> list[str]:
-    missing = [f"- {name} did not run: {why}" for name, why in found.missing.items()]
+    missing = [f"- {name} did not run, or not to the end: {why}" for name, why in found.missing.items()]
     return [
         "## To bear in mind",
         "",
