@@ -54,11 +54,12 @@ from remit.edge.store.sequencer import Sequencer
 from remit.edge.store.sqlite import open_sqlite
 from remit.edge.upstream.sessions import Known, Sessions
 from remit.edge.workers.crew import Crew, Everywhere, Shared
+from remit.edge.workers.desk import Main
 from remit.edge.workers.line import Line
 from remit.edge.workers.passage import Passage, Passed
 from remit.edge.workers.routing import Owned, Router, owners
 from remit.edge.workers.wire import Welcome
-from remit.edge.workers.worker import Main
+from remit.edge.workers.worker import Start
 from remit.errors import ConfigFault, StoreFault
 from remit.forward.facts import Upstreams
 from remit.identity.facts import Authenticator
@@ -216,13 +217,14 @@ async def _open_doors(gateway: Gateway, running: AsyncExitStack) -> None:
     else:
         running.callback(listening.close)
         running.push_async_callback(gateway.crew.stop)
-        await gateway.crew.start(_main(gateway, gateway.crew, listening))
+        start = Start(command=(*WORKER, str(home.root)), listening=listening, passed=gateway.crew.passed)
+        await gateway.crew.start(start, _main(gateway, gateway.crew))
     running.push_async_callback((await serve(gateway.people, unix_listener(home.socket))).stop)
     if row.people is not None:
         running.push_async_callback((await serve(gateway.people, listener(*_address(row.people)), tls=tls)).stop)
 
 
-def _main(gateway: Gateway, crew: Crew, listening: socket.socket) -> Main:
+def _main(gateway: Gateway, crew: Crew) -> Main:
     """What this process does for its workers."""
     store = gateway.store
 
@@ -242,13 +244,10 @@ def _main(gateway: Gateway, crew: Crew, listening: socket.socket) -> Main:
 
     return Main(
         store=store,
-        command=(*WORKER, str(gateway.home.root)),
-        listening=listening,
         welcome=welcome,
         observe=gateway.acts.contracts.observe,
         used=gateway.acts.tasks.heard_of,
         closed=closed,
-        passed=crew.passed,
     )
 
 
