@@ -22,11 +22,11 @@ from bench import tools
 from bench.home import AGENT, CONNECTOR, Desk
 from bench.load import request_of
 from remit import app
-from remit.answer import Released
+from remit.answer import Asking, Released, Withheld
 from remit.approval import approved
 from remit.call import Ask, call_digest, decode
 from remit.canonical import canonical, digest, parse
-from remit.case import Case
+from remit.case import Case, Hears
 from remit.catalogue import Classified, classify
 from remit.catalogue.model import Contract
 from remit.commit import plan, warrant
@@ -37,6 +37,7 @@ from remit.edge.mcp.door import agents_door
 from remit.edge.mcp.exchange import App, Cancelled
 from remit.edge.mcp.governed import Governed
 from remit.forward import outgoing
+from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
 from remit.identity import admitted
 from remit.identity.model import Principal
@@ -168,6 +169,7 @@ class _Walk:
         self._within()
         case.tool = conforming(case.call, case.view.tool(case.call))
         case.digest = self._digest()
+        case.round = case.answering(world)
         case.request = case.question(world, world.now())
         case.decision = approved(world.policies().decide(case.request))
         self.booking = case.booking(world)
@@ -175,9 +177,10 @@ class _Walk:
         self.permission = warrant(self.booking, written, expires=case.task.expires_at)
         reply = await case.once(self._forwarded())
         assert isinstance(reply, Reply), reply
-        result = inspect(reply, case.tool)
+        self.reply = reply
+        result = self._inspected()
         assert isinstance(result, Released), result
-        self.reply, self.result = reply, result
+        self.result = result
 
     def steps(self) -> tuple[_Stage, ...]:
         """What happens between the door and the store, in the flow's order."""
@@ -197,7 +200,7 @@ class _Walk:
             _Stage("7 approval", "approved", lambda: approved(case.decision)),
             _Stage("8 commit", "book and plan", lambda: plan(case.booking(world))),
             _Stage("10 forward", "outgoing", self._out),
-            _Stage("11 result", "inspect, with output schema", lambda: inspect(self.reply, case.tool)),
+            _Stage("11 result", "inspect, with output schema", self._inspected),
         )
 
     def beside(self) -> tuple[_Stage, ...]:
@@ -295,10 +298,16 @@ class _Walk:
         return call_digest(self.case.call, task=self.task_id, contract=self.case.tool.contract.digest)
 
     async def _forwarded(self) -> Reply:
-        return await self.world.upstreams.forward(self.permission, self.case.tool.contract, outgoing=self._out())
+        case = self.case
+        return await self.world.upstreams.forward(
+            self.permission, case.tool.contract, outgoing=self._out(), told=case.told
+        )
 
     def _out(self) -> Outgoing:
-        return outgoing(self.case.call, self.case.tool.row)
+        return outgoing(self.case.call, self.case.tool.row, client=self.case.speaks)
+
+    def _inspected(self) -> Released | Asking | Withheld:
+        return inspect(self.reply, self.case.tool, self.case.sender(self.case.speaks, self.world))
 
     def _door(self, backend: Backend) -> App:
         site = site_of(self.case.view.declared.gateway)
@@ -336,7 +345,7 @@ class _AtHand:
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
 
-    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing) -> Reply:
+    async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing, told: Told) -> Reply:
         return self._reply
 
     async def advertised(self, connector: str) -> Sequence[Contract]:
@@ -359,7 +368,7 @@ class _Instant(Governed):
     async def authenticate(self, token: str | None, audience: str) -> Principal:
         return self._principal
 
-    async def answer(self, ask: Ask, cancelled: Cancelled) -> Released:
+    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Released:
         return self._result
 
 
