@@ -6,7 +6,9 @@ before, and nothing reached the tool server without a durable intent of the same
 """
 
 import asyncio
+import shutil
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
@@ -219,7 +221,8 @@ class World:
         self.now = START
         self.free = 10**12
         self._ids = count(1)
-        self._directory = tempfile.TemporaryDirectory(prefix="remit-world-")
+        self._directory = Path(tempfile.mkdtemp(prefix="remit-world-"))
+        weakref.finalize(self, shutil.rmtree, self._directory)
         self.signer: LedgerSigner = make_signer("world.test/remit")
         self.keys: dict[str, TokenKey] = {}
         self.memory = Memory()
@@ -274,7 +277,7 @@ class World:
         return Who(actor=actor, id=f"person/{name}", roles=frozenset(row.roles))
 
     async def enroll(self, agent: str) -> None:
-        self.keys[agent] = make_key(Path(self._directory.name) / f"{agent}-{self._id()}")
+        self.keys[agent] = make_key(self._directory / f"{agent}-{self._id()}")
         await self.inventory.enroll(self.who(), agent, jwk=dict(self.keys[agent].public.jwk))
 
     async def pin(self, target: str) -> None:
@@ -362,7 +365,7 @@ class World:
     async def holds(self) -> Report:
         """The ledger verifies, also against every checkpoint saved before, and agrees with the tool server."""
         await self.settled()
-        directory = Path(self._directory.name) / f"export-{self._id()}"
+        directory = self._directory / f"export-{self._id()}"
         made = await export(self.store, directory, keys=[self.signer.verifier_key()])
         read = bundle.read({path.name: path.read_bytes() for path in directory.iterdir()})
         assert read == made
