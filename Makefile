@@ -80,7 +80,7 @@ fuzz: .venv/.dev $(PEERS)/fuzz/.done  ## long: coverage-guided fuzzing of the pa
 	@PYTHONPATH=src:. $(PEERS)/fuzz/bin/python -m tests.fuzz.guided --minutes $${REMIT_FUZZ_MINUTES:-60}
 
 soak: .venv/.dev  ## long: a gateway under load and trouble of every kind (REMIT_SOAK_MINUTES, 30)
-	@REMIT_SOAK_MINUTES=$${REMIT_SOAK_MINUTES:-30} $(BIN)/pytest -m soak -s -o faulthandler_timeout=0
+	@REMIT_SOAK_MINUTES=$${REMIT_SOAK_MINUTES:-30} $(BIN)/pytest -m soak -s
 
 real: .venv/.dev peers  ## long: tool servers and clients other people publish (needs Node)
 	@$(MAKE) --no-print-directory .real

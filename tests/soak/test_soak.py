@@ -5,6 +5,7 @@ The short form takes about a minute; `make soak` lasts REMIT_SOAK_MINUTES (30). 
 """
 
 import asyncio
+import faulthandler
 import os
 import subprocess
 import sys
@@ -37,6 +38,7 @@ TASK_BYTES = 16 * 1024
 
 @pytest.mark.holds("LIMIT-STEADY", "INV-01", "INV-01-ONCE", "INV-09")
 async def test_nothing_grows_and_nothing_is_missing_from_the_record(tmp_path: Path) -> None:
+    faulthandler.cancel_dump_traceback_later()  # it is meant to last
     print(f"\nREMIT_SOAK_SEED={SEED} REMIT_SOAK_MINUTES={MINUTES:g} REMIT_SOAK_RATE={RATE:g}")
     with a_season(tmp_path, SEED) as season:
         before = season.watch.look()
