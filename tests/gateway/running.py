@@ -419,7 +419,7 @@ async def talking(house: House) -> AsyncIterator[Agent]:
 
 
 @contextmanager
-def a_house(where: Path, **catalogue: str) -> Iterator[tuple[House, Upstream]]:
+def a_house(where: Path, *, command: Sequence[str] = UP, **catalogue: str) -> Iterator[tuple[House, Upstream]]:
     """A house with one recording tool server, `desk`; pinned, `scout` and `rival` enrolled, the gateway running.
 
     `desk` are further lines of its row, `connectors` further rows; the rest is `House`'s.
@@ -429,7 +429,7 @@ def a_house(where: Path, **catalogue: str) -> Iterator[tuple[House, Upstream]]:
     try:
         rows = recorded_by(upstream.url, more=catalogue.pop("desk", "")) + catalogue.pop("connectors", "")
         house = House(where / "home", connectors=rows, **catalogue)
-        house.start()
+        house.start(command)
         house.pin("desk")
         house.enrol("scout", "rival")
         yield house, upstream
