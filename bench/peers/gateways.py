@@ -117,6 +117,7 @@ def _contextforge(root: Path, upstream: int) -> Iterator[tuple[Lane, Calls]]:
         "SSRF_ALLOW_LOCALHOST": "true",
         "SSRF_ALLOW_PRIVATE_NETWORKS": "true",
         "TOOL_RATE_LIMIT": str(_UNREACHED),
+        "RATE_LIMITING_ENABLED": "false",
     }
     program = Program(str(at / "mcpgateway"), variables)
     command = ["--host", "127.0.0.1", "--port", port]
@@ -180,8 +181,8 @@ CONTEXTFORGE: Final = Peer(
     name="IBM ContextForge",
     requirement="mcp-contextforge-gateway==1.0.7",
     settings=(
-        "`mcpgateway`, one worker as by default; SQLite, `CACHE_TYPE=memory`, no UI; loopback upstreams allowed; tool "
-        "rate limit out of reach; the administrator's JWT; one virtual server; calls of the older revision, "
+        "`mcpgateway`, one worker as by default; SQLite, `CACHE_TYPE=memory`, no UI; loopback upstreams allowed; rate "
+        "limits off; the administrator's JWT; one virtual server; calls of the older revision, "
         "all it speaks. Its makers recommend PostgreSQL, Redis and several workers in production"
     ),
     start=_contextforge,
