@@ -117,6 +117,7 @@ def _in_force(home: Home, declared: Declared) -> Iterator[Finding]:
         yield from (Finding("alarm", "problem", alarm) for alarm in status["alarms"])
         yield from (Finding("policy", "warning", warning) for warning in status["warnings"])
         yield from _standing(status.get("standing", ()))
+        yield from _workers(status.get("workers", ()))
         for connector in status["connectors"]:
             if connector["detail"]:
                 name = connector["name"]
@@ -139,6 +140,19 @@ def _standing(tokens: Iterable[dict[str, Any]]) -> Iterator[Finding]:
         if token["issued"] < old:
             advice = f"if nobody needs it, `remit agent revoke --token {token['jti']} --reason TEXT`"
             yield Finding("standing", "warning", told(token), advice)
+
+
+def _workers(workers: Iterable[dict[str, Any]]) -> Iterator[Finding]:
+    """Processes that serve agents, where there are several."""
+    for worker in workers:
+        told = f"worker {worker['index']}, pid {worker['pid']}: {counted(worker['calls'], 'call')}"
+        if not worker["serving"]:
+            yield Finding("workers", "problem", f"{told}; it does not serve", "the gateway's log says why")
+        elif worker["restarts"]:
+            restarts = f"{told}; started again {counted(worker['restarts'], 'time')}"
+            yield Finding("workers", "warning", restarts, "the gateway's log says why")
+        else:
+            yield Finding("workers", "ok", told)
 
 
 def _policy(door: Door, directory: Path) -> Finding:
