@@ -120,6 +120,9 @@ class Case:
             return Fault(ending="unknown" if e.sent else "not_sent", reason=_WHY[e.why], detail=e.message)
         except RemitError as e:  # what is not the server's fault says nothing about what was sent
             return Fault(ending="unknown", reason=Reason.GATEWAY_FAULT, detail=e.message)
+        finally:
+            # What is said from now on would be passed on without being on record.
+            self.hears = None
 
     def told(self, method: str, params: msgspec.Raw) -> None:
         """The server says something while the call runs: passed on if the client may hear it, and counted."""

@@ -54,6 +54,7 @@ class Stream:
     async def finish(self, response: Response) -> None:
         """Give the answer: whole, if nothing was said before; else as the last event, whatever its status."""
         if self._pump is None:
+            self._ended = True
             await respond(self._send, response)
             return
         if response.body:
