@@ -163,7 +163,20 @@ WORK = (
     Requirement("BENCH-COUNT", "bench", "every measured call's intent and outcome is in the exported ledger"),
 )
 
-REQUIREMENTS = (*INVARIANTS, *INPUT, *IDENTITY, *LIMITS, *LEDGER, *WORK)
+AROUND = (
+    Requirement("ASK-CALLS", "invariant 3", "a client's answers to a server are a governed call of their own"),
+    Requirement("ASK-BOUND", "threat model: answers", "answers fit the call they are to, its caller and a time"),
+    Requirement("ASK-MAY", "catalogue: may_ask", "a server asks only for what client and catalogue both allow"),
+    Requirement(
+        "ASK-RELAY", "MCP 2025-11-25, 2026-07-28", "questions and answers pass between servers and clients of any era"
+    ),
+    Requirement("ASK-NOBODY", "threat model: answers", "a question that could be two calls' goes to nobody"),
+    Requirement("ASK-CANCEL", "MCP cancellation", "a client that leaves ends its call at the server, asked or not"),
+    Requirement("NOTE-RECORD", "invariant 8", "what a server says while a call runs is bounded, labelled, on record"),
+    Requirement("NOTE-ASKED", "MCP logging, progress", "a client hears only what it asked to hear"),
+)
+
+REQUIREMENTS = (*INVARIANTS, *INPUT, *IDENTITY, *LIMITS, *LEDGER, *WORK, *AROUND)
 
 
 class Unreadable(Exception):

@@ -54,7 +54,11 @@ BAD: dict[str, tuple[Reply, Reason]] = {
     ),
     "not an object": (Reply(result=msgspec.Raw(b"[]")), Reason.RESULT_SCHEMA),
     "isError that is no boolean": (reply(isError="no"), Reason.RESULT_SCHEMA),
-    "a request for input": (reply(resultType="input_required"), Reason.RESULT_UNSUPPORTED),
+    "a request for no input": (reply(resultType="input_required"), Reason.RESULT_SCHEMA),
+    "a request for input of no known form": (
+        reply(resultType="input_required", inputRequests=[]),
+        Reason.RESULT_SCHEMA,
+    ),
     "a task of the extension": (reply(resultType="task"), Reason.RESULT_UNSUPPORTED),
     "too large to be checked": (
         reply(content=[], structuredContent={"text": "a" * RESULT_CHECKED_BYTES_MAX}),
