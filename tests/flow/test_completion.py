@@ -73,9 +73,9 @@ REFUSED: dict[str, tuple[dict[str, Any], Reason]] = {
         {"ref": {"type": "ref/prompt", "name": "other"}, "argument": {"name": "of", "value": ""}},
         Reason.SCHEMA_UNKNOWN,
     ),
-    "a template out of scope": (
+    "a template out of scope, which looks like none": (
         {"ref": {"type": "ref/resource", "uri": "secret://{id}"}, "argument": {"name": "id", "value": ""}},
-        Reason.TASK_SCOPE,
+        Reason.SCHEMA_UNKNOWN,
     ),
     "a reference to a tool": (
         {"ref": {"type": "ref/tool", "name": "read"}, "argument": {"name": "path", "value": ""}},

@@ -205,7 +205,7 @@ async def test_what_was_not_asked_is_left_out() -> None:
     ask = world.ask(await world.task(), speaks=ABLE)
     about = await asked(world, ask)
 
-    said = await world.answer(again(ask, about, {"a": ACCEPTED, "b": 7, "c": {"action": "accept"}}))
+    said = await world.answer(again(ask, about, {"a": ACCEPTED, "b": {"any": 7}, "c": {"action": "accept"}}))
 
     assert isinstance(said, Released)
     assert bytes(world.server.got[1][1].answers or b"") == canonical({"a": ACCEPTED})
@@ -266,25 +266,39 @@ async def test_an_answer_reaches_the_server_as_it_was_given(question: dict[str, 
     await world.holds()
 
 
-async def test_answers_without_a_question_are_refused() -> None:
+@pytest.mark.parametrize("given", [{"inputResponses": {"a": ACCEPTED}}, {"requestState": "x"}, {"inputResponses": {}}])
+async def test_where_nothing_was_asked_nothing_is_answered(given: dict[str, Any]) -> None:
     world = await World.made()
     ask = world.ask(await world.task(), speaks=ABLE)
-    for given in ({"inputResponses": {"a": ACCEPTED}}, {"requestState": "made up"}, {"inputResponses": {}}):
-        said = await world.answer(msgspec.structs.replace(ask, params={**ask.params, **given}))
-        assert isinstance(said, Refusal)
-        assert (said.reason, said.detail) == (Reason.CALL_ANSWER, "nothing was asked")
-    assert world.server.got == []
+    said = await world.answer(msgspec.structs.replace(ask, params={**ask.params, **given}))
+    assert isinstance(said, Released)
+    assert (world.server.got[0][1].answers, world.server.got[0][1].state) == (None, None)
+    [intent] = await world.bodies(Intent)
+    assert intent.answers == ""
     await world.holds()
 
 
-async def test_a_round_without_answers_is_refused() -> None:
+@pytest.mark.parametrize("responses", [None, [], 7, {"a": 7}, {"b": None}])
+async def test_answers_are_objects_by_question(responses: Any) -> None:
+    world = await World.made()
+    world.server.answers = asks(a=ELICITATION)
+    ask = world.ask(await world.task(), speaks=ABLE)
+    about = await asked(world, ask)
+    said = await world.answer(again(ask, about, responses))
+    assert isinstance(said, Refusal)
+    assert said.reason is Reason.CALL_ANSWER
+    assert len(world.server.got) == 1
+    await world.holds()
+
+
+async def test_going_on_without_an_answer_is_a_call_that_answers_nothing() -> None:
     world = await World.made()
     world.server.answers = asks(a=ELICITATION)
     ask = world.ask(await world.task(), speaks=ABLE)
     about = await asked(world, ask)
     said = await world.answer(msgspec.structs.replace(ask, round=about.round))
-    assert isinstance(said, Refusal)
-    assert (said.reason, said.detail) == (Reason.CALL_ANSWER, "there are none")
+    assert isinstance(said, Released)
+    assert bytes(world.server.got[1][1].answers or b"") == b"{}"
     await world.holds()
 
 
