@@ -45,6 +45,7 @@ from remit.edge.limiter import Limiter
 from remit.edge.mcp.backend import DoorSettings
 from remit.edge.mcp.door import agents_door
 from remit.edge.mcp.governed import Governed
+from remit.edge.mcp.hub import Hub
 from remit.edge.randomness import Randomness
 from remit.edge.recent import Recent
 from remit.edge.routine import Routine
@@ -279,7 +280,7 @@ async def work(root: Path, line: socket.socket, *, passage: socket.socket, liste
 
     passing = Passage(passage, adopt)
     server = await serve(
-        agents_door(door, _settings(declared, welcome.url)),
+        agents_door(door, _settings(declared, welcome.url), inside.hub),
         listening,
         tls=_tls(home, declared.gateway),
         divert=Router(owner, own=welcome.index, send=passing.send),
@@ -322,6 +323,7 @@ class _Inside(Struct, frozen=True, kw_only=True):
     """What a process that serves calls is made of."""
 
     upstreams: Upstreams
+    hub: Hub
     tasks: Tasks
     authenticator: Authenticator
     recorder: Recorder
@@ -340,7 +342,9 @@ def _inside(
     upstreams and around who says who asks.
     """
     home, live, token_key, random = ground
-    upstreams = reached(Sessions(_known(live), observe, logs=home.state / "logs"))
+    hub = Hub()
+    live.refreshed = hub.refreshed
+    upstreams = reached(Sessions(_known(live), observe, logs=home.state / "logs", said=hub.said))
     tasks = Tasks(live, upstreams, now=now_ms, new_id=random.new_id)
     fetcher = Fetcher(home.root)
     authenticator = proved(
@@ -365,6 +369,7 @@ def _inside(
         new_id=random.new_id,
     )
     return _Inside(
+        hub=hub,
         upstreams=upstreams,
         tasks=tasks,
         authenticator=authenticator,
@@ -415,7 +420,7 @@ def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
         keeper=keeper,
         recorder=inside.recorder,
         world=inside.world,
-        agents=agents_door(Governed(inside.world, domain.jwks), _settings(declared, url)),
+        agents=agents_door(Governed(inside.world, domain.jwks), _settings(declared, url), inside.hub),
         people=people_door(routes(acts), doorkeeper),
         closing=inside.closing,
     )

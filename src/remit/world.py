@@ -50,6 +50,14 @@ class Admission(Protocol):
         """Count it out again."""
         ...
 
+    def open_stream(self, agent: str, limits: AgentLimits) -> None:
+        """Count one listening stream in, or raise `Denied(identity.in_flight)`."""
+        ...
+
+    def close_stream(self, agent: str) -> None:
+        """Count it out again."""
+        ...
+
 
 class Denials(Protocol):
     """Puts denials on record."""

@@ -143,13 +143,12 @@ def _named(connector: str | None, address: _Address) -> tuple[str, str]:
 
 def _answers(params: dict[str, Any], ask: Ask) -> Raw | None:
     """What the client answers, as it will be sent on: exactly to what was asked, or `Denied`."""
-    if "inputResponses" not in params and "requestState" not in params:
-        if ask.round is not None:
-            raise Denied(Reason.CALL_ANSWER, "there are none")
-        return None
-    given = _object(params.get("inputResponses"), "inputResponses")
+    given = params.get("inputResponses", {})
+    if not isinstance(given, dict) or not all(isinstance(answer, dict) for answer in given.values()):
+        raise Denied(Reason.CALL_ANSWER, "`inputResponses` holds an object for each question")
     if ask.round is None:
-        raise Denied(Reason.CALL_ANSWER, "nothing was asked")
+        # Nothing was asked, so nothing is answered: what was made up is left out, and the server asks, if it wants to.
+        return None
     for key, answer in given.items():
         # What was not asked is left out below, as the protocol has it; what was asked has to have its method's shape.
         if key in ask.round.asked and not _answers_to(ask.round.asked[key], answer):

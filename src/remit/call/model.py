@@ -25,12 +25,13 @@ class Client(Struct, frozen=True, kw_only=True):
 
     `capabilities` are MCP's `elicitation`, `sampling` and `roots`, each with its own settings. `log_level` is the least
     severe log message it wants (None: none, empty: whatever the server sends), `progress` whether it wants to hear of
-    progress.
+    progress. One that keeps a session is best served by a server that keeps one, too.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     log_level: str | None = None
     progress: bool = False
+    session: bool = False
 
 
 class Round(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The upstreams, as a contract in words."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 from msgspec import Raw
 
@@ -28,6 +28,18 @@ class Upstreams(Protocol):
         """Send one call, return the server's answer. Raises `UpstreamFault`, `Denied`. `told` is called with the method
         and params of whatever else the server says about the call meanwhile.
         """
+        ...
+
+    def capabilities(self, connector: str) -> Mapping[str, Any] | None:
+        """What the server last said it can do, as MCP has it; None if nobody has asked it yet."""
+        ...
+
+    async def attend(self, connector: str, agent: str) -> None:
+        """From now on, until `leave`, hear what the server says to this agent's sessions beside its answers."""
+        ...
+
+    async def leave(self, connector: str, agent: str, uris: Collection[str] = ()) -> None:
+        """One who attended does so no more; `uris` are resources nobody wants to hear of now."""
         ...
 
     async def advertised(self, connector: str) -> Sequence[Contract]:

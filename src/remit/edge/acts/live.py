@@ -5,7 +5,7 @@ compile replaces nothing. Every act that changes pins, keys, revocations or poli
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -30,12 +30,19 @@ class Applied(Struct, frozen=True, kw_only=True):
     text: str
 
 
+def _unheard(view: View) -> None:
+    """Nobody waits for it."""
+
+
 class Live:
-    """Holds view and policies. `changing` is taken by every act that changes what `view` is made from."""
+    """Holds view and policies. `changing` is taken by every act that changes what `view` is made from; `refreshed` is
+    called with every view that takes the place of another.
+    """
 
     def __init__(self, store: Sequenced, declared: Declared, *, digest: str) -> None:
         self.store = store
         self.changing = asyncio.Lock()
+        self.refreshed: Callable[[View], None] = _unheard
         self._declared = declared
         self._digest = digest
         self._view = self.made()
@@ -102,6 +109,7 @@ class Live:
         view = self.made()
         self._policies = self.compiled_for(view)
         self._view = view
+        self.refreshed(view)
 
     def _rows(self, kind: str, over: Mapping[str, bytes | None]) -> dict[str, bytes]:
         rows = {key: row.value for key, row in self.store.rows(kind).items()}

@@ -1,6 +1,6 @@
 """What the door needs from the gateway behind it, as a contract in words, and what an operator sets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -38,6 +38,26 @@ class Backend(Protocol):
 
     def instructions(self, connector: str) -> str:
         """The pinned instructions of a connector; empty if it has none or is unknown."""
+        ...
+
+    def capabilities(self, connector: str) -> Mapping[str, Any] | None:
+        """What the connector's server last said it can do; None if nobody knows."""
+        ...
+
+    async def attend(self, connector: str, agent: str) -> None:
+        """Listen for what the server says to this agent's sessions beside its answers."""
+        ...
+
+    async def leave(self, connector: str, agent: str, uris: Iterable[str] = ()) -> None:
+        """One listener less; nobody wants to hear of `uris` any more."""
+        ...
+
+    def open_stream(self, principal: Principal) -> None:
+        """Count one listening stream in, or raise `Denied(identity.in_flight)`."""
+        ...
+
+    def close_stream(self, principal: Principal) -> None:
+        """Count it out again."""
         ...
 
     def sessions_max(self, agent: str) -> int:

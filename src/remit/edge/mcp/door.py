@@ -19,6 +19,7 @@ import msgspec
 from remit.edge.mcp.agreement import agreed, unsupported
 from remit.edge.mcp.backend import Backend, DoorSettings
 from remit.edge.mcp.exchange import App, Gone, Receive, Scope, Send, check_media, headers_of, read_body
+from remit.edge.mcp.hub import Hub
 from remit.edge.mcp.methods import Methods
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.request import Endpoint, Request
@@ -37,17 +38,19 @@ _ABOUT: Final = re.compile(re.escape(WELL_KNOWN.encode()) + rb"(/mcp(?:/[a-z0-9]
 _VERSION: Final = "mcp-protocol-version"
 
 
-def agents_door(backend: Backend, settings: DoorSettings) -> App:
-    """The ASGI application that serves agents over MCP; the sessions of legacy clients live in it."""
-    return _Door(backend, settings)
+def agents_door(backend: Backend, settings: DoorSettings, hub: Hub | None = None) -> App:
+    """The ASGI application that serves agents over MCP; the sessions of legacy clients live in it. `hub` is told what
+    servers say beside their answers; without one, nobody hears that.
+    """
+    return _Door(backend, settings, hub or Hub())
 
 
 class _Door:
-    def __init__(self, backend: Backend, settings: DoorSettings) -> None:
+    def __init__(self, backend: Backend, settings: DoorSettings, hub: Hub) -> None:
         self._backend = backend
         self._settings = settings
         self._sessions = Sessions()
-        self._methods = Methods(backend, self._sessions, renderer=Renderer(settings.version))
+        self._methods = Methods(backend, self._sessions, hub=hub, renderer=Renderer(settings.version))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         stream = Stream(send, accepted=False)
@@ -88,9 +91,8 @@ class _Door:
 
     async def _endpoint(self, scope: Scope, headers: dict[str, str], *, at: "_At") -> Response:
         endpoint, receive, stream = at
-        if scope["method"] not in {"POST", "DELETE"}:
-            # GET would open a stream of the server's own messages: none are sent.
-            return Response(status=405, headers=((b"allow", b"POST, DELETE"),))
+        if scope["method"] not in {"POST", "GET", "DELETE"}:
+            return Response(status=405, headers=((b"allow", b"POST, GET, DELETE"),))
         presented = [headers["authorization"]] if "authorization" in headers else []
         token = bearer(presented, scope["query_string"].decode("latin-1"))
         principal = await self._backend.authenticate(token, endpoint.url)
@@ -101,6 +103,8 @@ class _Door:
                 wanted = headers.get("mcp-session-id")
                 self._sessions.close(principal, self._sessions.find(principal, endpoint.connector, session_id=wanted))
                 return Response(status=204)
+            if scope["method"] == "GET":
+                return await self._listened(headers, sender=_Sender(principal, token, endpoint), at=at)
             stream.accepted = check_media(headers)
             message = read(await read_body(headers, receive))
             if isinstance(message, Answered):
@@ -133,6 +137,23 @@ class _Door:
         if version not in SERVED:
             raise unsupported(version)
         return Response(status=202)
+
+    async def _listened(self, headers: dict[str, str], *, sender: "_Sender", at: "_At") -> Response:
+        """A client of the session wire opens its stream for what is about no call."""
+        wanted = headers.get("mcp-session-id")
+        session = self._sessions.find(sender.principal, sender.endpoint.connector, session_id=wanted)
+        at.stream.accepted = True
+        request = Request(
+            message=Message(method="GET"),
+            headers=headers,
+            endpoint=sender.endpoint,
+            principal=sender.principal,
+            token=sender.token,
+            receive=at.receive,
+            stream=at.stream,
+            session=session,
+        )
+        return await self._methods.listens.session(request)
 
     async def _answered(self, answered: Answered, headers: dict[str, str], *, sender: "_Sender") -> Response:
         """A client of the session wire answers a request of ours; it becomes a call where it is waited for."""

@@ -1,6 +1,6 @@
 """The gateway as the agents' door sees it: `backend.Backend` over the world."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -45,6 +45,21 @@ class Governed:
         server = self._world.view().servers.get(connector)
         said = server.body.get("instructions") if server is not None else None
         return said if isinstance(said, str) else ""
+
+    def capabilities(self, connector: str) -> Mapping[str, Any] | None:
+        return self._world.upstreams.capabilities(connector)
+
+    async def attend(self, connector: str, agent: str) -> None:
+        await self._world.upstreams.attend(connector, agent)
+
+    async def leave(self, connector: str, agent: str, uris: Iterable[str] = ()) -> None:
+        await self._world.upstreams.leave(connector, agent, uris=tuple(uris))
+
+    def open_stream(self, principal: Principal) -> None:
+        self._world.admission.open_stream(principal.name, self._world.view().agent(principal.name).limits)
+
+    def close_stream(self, principal: Principal) -> None:
+        self._world.admission.close_stream(principal.name)
 
     def sessions_max(self, agent: str) -> int:
         return self._world.view().declared.agents[agent].limits.streams

@@ -4,7 +4,7 @@
 answered from pinned copies. The aggregate endpoint serves no resources, since URIs of several servers collide.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,45 +15,50 @@ from remit.edge.mcp.agreement import Mirrored, agrees, mirrored_by
 from remit.edge.mcp.asking import UNANSWERED, asked
 from remit.edge.mcp.backend import Backend
 from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.hub import Hub
+from remit.edge.mcp.listening import Listens
 from remit.edge.mcp.lists import LISTINGS, Pager
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.request import Request
 from remit.edge.mcp.rounds import Rounds
-from remit.edge.mcp.rpc import Fault, Response, result
-from remit.edge.mcp.sessions import Sessions
+from remit.edge.mcp.rpc import Fault, Message, Response, error, result
+from remit.edge.mcp.sessions import Session, Sessions
 from remit.edge.mcp.wire import LEGACY, SERVED, Code
 from remit.identity.resource import UNAUTHENTICATED
 from remit.limits import CONTRACTS_PER_CONNECTOR_MAX, LIST_TTL_MS, ROUNDS_MAX
-from remit.reasons import Denied, Reason
+from remit.reasons import WORDS, Denied, Reason
 from remit.result.note import LEVELS
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 _GOVERNED: Final = ("tools/call", "prompts/get", "resources/read", "completion/complete")
-_RESOURCES: Final = frozenset({"resources/list", "resources/templates/list", "resources/read"})
+_SUBSCRIPTIONS: Final = ("resources/subscribe", "resources/unsubscribe")
+_RESOURCES: Final = frozenset({"resources/list", "resources/templates/list", "resources/read", *_SUBSCRIPTIONS})
 _STATUS: Final[dict[int, int]] = {Code.MISSING_CAPABILITY: 400, Code.METHOD_NOT_FOUND: 404}
+_CHANGES: Final = {"listChanged": True}
 _AGGREGATE: Final = "Tools and prompts are named `connector/name`. Resources are served at `/mcp/<connector>` only."
 
 
 class Methods:
     """The methods of both generations over one backend."""
 
-    def __init__(self, backend: Backend, sessions: Sessions, *, renderer: Renderer) -> None:
+    def __init__(self, backend: Backend, sessions: Sessions, *, hub: Hub, renderer: Renderer) -> None:
         self._backend = backend
         self._sessions = sessions
         self._render = renderer
         self._pager = Pager()
         self._rounds = Rounds()
+        self.listens = Listens(backend, hub)
         self._mirrored: dict[str, tuple[Mirrored, ...]] = {}
         listings: dict[str, Handler] = dict.fromkeys(LISTINGS, self._listing)
         shared: dict[str, Handler] = listings | dict.fromkeys(_GOVERNED, self._governed)
-        self._modern = shared | {"server/discover": self._discover}
+        self._modern = shared | {"server/discover": self._discover, "subscriptions/listen": self.listens.modern}
         session: dict[str, Handler] = {
             "ping": self._ping,
             "initialize": self._initialize,
             "logging/setLevel": self._level,
         }
-        self._legacy = shared | session
+        self._legacy = shared | session | dict.fromkeys(_SUBSCRIPTIONS, self._governed)
 
     async def answer(self, request: Request) -> Response:
         """The answer to a request; `Fault` for a method that is not served, `Denied` for a token that is not good."""
@@ -68,22 +73,21 @@ class Methods:
     async def _governed(self, request: Request) -> Response:
         if request.modern and request.message.method == "tools/call":
             await self._check_mirrored(request)
-        ask = self._resumed(request.ask()) if request.modern else request.ask()
+        ask = request.ask()
+        if request.modern and (about := self._rounds.resumed(request)) is not None:
+            ask = msgspec.structs.replace(ask, round=about)
         answered = await request.cancellable(lambda cancelled: self._carried(request, ask, cancelled))
         if isinstance(answered, Refusal):
             return self._refused(request, answered)
         if isinstance(answered, Asking):
-            state = self._rounds.sealed(answered.round)
+            state = self._rounds.asked(request, answered.round)
             return Response(body=self._render.asking(request.message.id, answered, state=state))
+        if request.session is not None and answered.error is None:
+            _note_subscription(request.session, request.message)
         written = self._render.released(
             request.message.id, answered, method=request.message.method, modern=request.modern
         )
         return Response(body=written, status=_status(answered.error) if request.modern else 200)
-
-    def _resumed(self, ask: Ask) -> Ask:
-        """A modern client's retry names the round it belongs to by the state it was given."""
-        state = (ask.params or {}).get("requestState")
-        return msgspec.structs.replace(ask, round=self._rounds.opened(state)) if isinstance(state, str) else ask
 
     async def _carried(self, request: Request, ask: Ask, cancelled: Cancelled) -> Released | Asking | Refusal:
         """A call, and for a client that is asked over its session every further one that its answers are."""
@@ -103,6 +107,9 @@ class Methods:
         return UNANSWERED
 
     async def _listing(self, request: Request) -> Response:
+        if request.session is not None and request.stream.accepted:
+            # Clients of the older generation are used to streams, and some count on them.
+            request.stream.open()
         params = request.message.params or {}
         unknown = params.keys() - {"cursor", "_meta"}
         if unknown:
@@ -153,12 +160,9 @@ class Methods:
     async def _about(self, request: Request) -> dict[str, Any]:
         """What every caller is told, and a connector's instructions only if something of it is within reach."""
         connector = request.endpoint.connector
-        about: dict[str, Any] = {"capabilities": {"tools": {}, "prompts": {}}}
         if connector is None:
-            return about | {
-                "instructions": "Tools and prompts are named `connector/name`. Resources are not served here."
-            }
-        about["capabilities"]["resources"] = {}
+            return {"capabilities": dict.fromkeys(("tools", "prompts"), _CHANGES), "instructions": _AGGREGATE}
+        about: dict[str, Any] = {"capabilities": _relayed(self._backend.capabilities(connector))}
         instructions = self._backend.instructions(connector)
         if instructions and await self._reaches(request):
             about["instructions"] = instructions
@@ -204,8 +208,31 @@ class Methods:
     def _refused(self, request: Request, refusal: Refusal) -> Response:
         if refusal.reason in UNAUTHENTICATED:
             raise Denied(refusal.reason, refusal.detail)
-        message = request.message
-        return Response(body=self._render.refusal(message.id, refusal, method=message.method, modern=request.modern))
+        if refusal.reason is Reason.CALL_ANSWER and request.modern:
+            # The model never saw the questions: it is its client that has to be told.
+            body = error(request.message.id, Code.INVALID_PARAMS, message=refusal.detail or WORDS[refusal.reason].text)
+            return Response(status=400, body=body)
+        return Response(body=self._render.refusal(request.message, refusal, modern=request.modern))
+
+
+def _relayed(offered: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of what a server can do, what is relayed; while nobody has asked it, what every connector has here."""
+    if offered is None:
+        return {"tools": _CHANGES, "prompts": _CHANGES, "resources": _CHANGES}
+    relayed: dict[str, Any] = {name: {} for name in ("completions", "logging") if name in offered}
+    relayed |= {name: _CHANGES for name in ("tools", "prompts", "resources") if name in offered}
+    resources = offered.get("resources")
+    if isinstance(resources, Mapping) and resources.get("subscribe") is True:
+        relayed["resources"] = {**_CHANGES, "subscribe": True}
+    return relayed
+
+
+def _note_subscription(session: Session, message: Message) -> None:
+    """What a session hears of on its stream, once the call that asks for it has passed."""
+    if message.method == "resources/subscribe":
+        session.subscribed.add((message.params or {})["uri"])
+    elif message.method == "resources/unsubscribe":
+        session.subscribed.discard((message.params or {})["uri"])
 
 
 def _status(wrong: ServerError | None) -> int:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from remit.answer import Asking, Refusal, Released
-from remit.edge.mcp.rpc import Id, error, result
+from remit.edge.mcp.rpc import Id, Message, error, result
 from remit.edge.mcp.wire import Code, Meta
 from remit.reasons import WORDS, Reason
 
@@ -43,12 +43,17 @@ class Renderer:
         meta = {**members.get("_meta", {}), Meta.SERVER_INFO: self.info}
         return {**members, **cache, "resultType": "complete", "_meta": meta}
 
-    def refusal(self, request_id: Id | None, refusal: Refusal, *, method: str, modern: bool) -> bytes:
+    def refusal(self, message: Message, refusal: Refusal, *, modern: bool) -> bytes:
         """The response for a call that did not pass, or whose result is withheld."""
+        request_id, method = message.id, message.method
+        uri = (message.params or {}).get("uri")
+        about = {"uri": uri} if isinstance(uri, str) and refusal.reason in _ALIKE else {}
         decision = _decision(refusal)
         text = _text(refusal)
         if method != "tools/call":
-            return error(request_id, Code.REFUSED, message=text, data={Meta.DECISION: decision})
+            # What is not there is said as the protocol says it (MCP 2026-07-28, resources, error handling).
+            code = Code.INVALID_PARAMS if refusal.reason in _ALIKE else Code.REFUSED
+            return error(request_id, code, message=text, data={Meta.DECISION: decision, **about})
         members = {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {Meta.DECISION: decision}}
         return result(request_id, self.complete(members, modern=modern))
 

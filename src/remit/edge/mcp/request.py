@@ -52,7 +52,7 @@ class Request(Struct, frozen=True, kw_only=True):
             connector=self.endpoint.connector,
             task=label(self.headers, "remit-task"),
             client=client,
-            speaks=self._speaks(),
+            speaks=self.speaks(),
         )
 
     def hears(self) -> Hears | None:
@@ -68,19 +68,20 @@ class Request(Struct, frozen=True, kw_only=True):
 
         return heard
 
-    def _speaks(self) -> Client:
+    def speaks(self) -> Client:
         """What the client can do for a server, as it says: in each modern request, or once for the session."""
         meta, streams = self.message.meta, self.stream.accepted
         progress = streams and isinstance(meta.get(Meta.PROGRESS), str | int)
         if self.session is not None:
             asked = self.session.capabilities if streams else {}
-            return Client(capabilities=asked, log_level=self.session.level if streams else None, progress=progress)
-        able, level = meta.get(Meta.CLIENT_CAPABILITIES), meta.get(Meta.LOG_LEVEL)
-        if not able and level is None and not progress:
+            level = self.session.level if streams else None
+            return Client(capabilities=asked, log_level=level, progress=progress, session=True)
+        able, least = meta.get(Meta.CLIENT_CAPABILITIES), meta.get(Meta.LOG_LEVEL)
+        if not able and least is None and not progress:
             return NOBODY
         return Client(
             capabilities=able if isinstance(able, dict) else {},
-            log_level=level if streams and level in LEVELS else None,
+            log_level=least if streams and least in LEVELS else None,
             progress=progress,
         )
 
@@ -88,7 +89,7 @@ class Request(Struct, frozen=True, kw_only=True):
         """What `work` gives; it learns when the client cancels it or goes away."""
         cancelled = Cancelled()
         with Leaving(self.receive, cancelled):
-            if self.session is None:
+            if self.session is None or self.message.id is None:
                 return await work(cancelled)
             with self.session.running(self.message.id, cancelled):
                 return await work(cancelled)

@@ -2,12 +2,15 @@
 
 It wraps what the server wants back, and says whose call it is about and until when; step 4 holds the retry to that. It
 is encrypted and authenticated under a key that lives as long as the process, so nothing of it can be read, changed or
-made up; after a restart the questions of before can no longer be answered.
+made up; after a restart the questions of before can no longer be answered. A client that sends its answers without the
+state (where servers give none, some do) means the last questions about the same call.
 """
 
 import base64
 import binascii
+import hashlib
 import os
+from collections import OrderedDict
 from typing import Final
 
 import msgspec
@@ -15,11 +18,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from remit.call import Round
+from remit.edge.mcp.request import Request
 from remit.edge.mcp.rpc import Fault
 from remit.edge.mcp.wire import Code
 from remit.reasons import Reason
 
 _NONCE_BYTES: Final = 12
+_REMEMBERED_MAX: Final = 1024
+_RETRIED: Final = frozenset({"inputResponses", "requestState", "_meta"})
 _PURPOSE: Final = b"remit round 1"
 
 
@@ -28,9 +34,25 @@ class Rounds:
 
     def __init__(self) -> None:
         self._cipher = ChaCha20Poly1305(ChaCha20Poly1305.generate_key())
+        self._last: OrderedDict[tuple[str, bytes], Round] = OrderedDict()
+
+    def resumed(self, request: Request) -> Round | None:
+        """The round a retry belongs to; None for a call that is none, or answers what nobody asked."""
+        params = request.message.params or {}
+        state = params.get("requestState")
+        if isinstance(state, str):
+            return self.opened(state)
+        return self._last.get((request.principal.id, _fingerprint(request))) if "inputResponses" in params else None
+
+    def asked(self, request: Request, about: Round) -> str:
+        """The state a client gets with the questions."""
+        self._last[request.principal.id, _fingerprint(request)] = about
+        if len(self._last) > _REMEMBERED_MAX:
+            self._last.popitem(last=False)
+        return self.sealed(about)
 
     def sealed(self, about: Round) -> str:
-        """The state a client gets with the questions."""
+        """A round as text that only this process can open."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._cipher.encrypt(nonce, msgspec.msgpack.encode(about), _PURPOSE)
         return base64.urlsafe_b64encode(nonce + sealed).decode()
@@ -45,3 +67,10 @@ class Rounds:
                 400, Code.INVALID_PARAMS, message="`requestState` is not one of this gateway", reason=Reason.CALL_ANSWER
             ) from e
         return msgspec.msgpack.decode(opened, type=Round)
+
+
+def _fingerprint(request: Request) -> bytes:
+    """Which call a request is, whatever it answers."""
+    call = {key: value for key, value in (request.message.params or {}).items() if key not in _RETRIED}
+    said = [request.endpoint.url, request.message.method, call]
+    return hashlib.sha256(msgspec.json.encode(said, order="sorted")).digest()

@@ -44,10 +44,33 @@ class Session:
         self.capabilities: Mapping[str, Any] = {}
         # The least severe log message the client wants; until it says so, the server decides.
         self.level = ""
+        self.subscribed: set[str] = set()
+        self.stream: asyncio.Event | None = None
         self._asked = count(1)
         self._questions: dict[str, asyncio.Future[Given]] = {}
         # What the record calls this client: the id itself is the client's handle and stays out of it.
         self.label = "session:" + hashlib.sha256(session_id.encode()).hexdigest()[:_LABEL_DIGITS]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call runs in it, or a stream is open."""
+        return bool(self.calls) or self.stream is not None
+
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Event]:
+        """While inside, the session has this stream, which ends when the event is set; another one ends the first."""
+        self.end_stream()
+        ended = self.stream = asyncio.Event()
+        try:
+            yield ended
+        finally:
+            if self.stream is ended:
+                self.stream = None
+
+    def end_stream(self) -> None:
+        """The session's stream ends, if it has one."""
+        if self.stream is not None:
+            self.stream.set()
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[tuple[str, asyncio.Future["Given"]]]:
@@ -100,7 +123,7 @@ class Sessions:
         own = self._of.setdefault(principal.id, {})
         self._expire(own)
         while len(own) >= most:
-            unused = next((session for session in own.values() if not session.calls), None)
+            unused = next((session for session in own.values() if not session.busy), None)
             if unused is None:
                 raise Fault(
                     429, Code.INVALID_REQUEST, message="too many sessions are open", reason=Reason.IDENTITY_IN_FLIGHT
@@ -126,6 +149,7 @@ class Sessions:
     def close(self, principal: Principal, session: Session) -> None:
         """End a session; what runs in it is cancelled, since nobody will read it."""
         self._of.get(principal.id, {}).pop(session.id, None)
+        session.end_stream()
         for cancelled in session.calls.values():
             cancelled.set()
 
@@ -134,5 +158,5 @@ class Sessions:
         for session in list(own.values()):
             if session.used >= due:
                 return
-            if not session.calls:
+            if not session.busy:
                 del own[session.id]

@@ -15,9 +15,10 @@ from msgspec import Raw, Struct
 
 from remit.answer import ServerError
 from remit.catalogue.model import Contract
+from remit.edge.upstream.listening import Listening
 from remit.edge.upstream.message import METHOD_NOT_FOUND, Answer, Request, not_mcp
 from remit.edge.upstream.params import CLIENT, LEGACY, MODERN, SERVER_INFO, call_params, own_params
-from remit.edge.upstream.wire import Held, Wire
+from remit.edge.upstream.wire import Heard, Held, Wire
 from remit.errors import UpstreamFault
 from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
@@ -83,6 +84,7 @@ class Conversation:
         self._tokens = count(1)
         self._held: dict[str, tuple[Held, asyncio.TimerHandle]] = {}
         self._level = ""
+        self.listening = Listening(wire, revision=server.revision, capabilities=server.capabilities)
 
     @property
     def alive(self) -> bool:
@@ -90,8 +92,32 @@ class Conversation:
 
     @property
     def waits(self) -> bool:
-        """Whether the server waits for an answer to a question."""
-        return bool(self._held)
+        """Whether the server waits for an answer to a question, or we for what it has to say."""
+        return bool(self._held or self.listening)
+
+    async def subscribed(self, outgoing: Outgoing, contract: Contract, *, heard: Heard) -> Reply:
+        """A governed call that begins or ends a subscription, whichever way the server's generation has for that."""
+        uri, begins = outgoing.name, outgoing.method == "resources/subscribe"
+        if self.server.revision != MODERN:
+            if begins:
+                self._wire.attend()
+            reply = await self.call(outgoing, contract, told=heard)
+            (self.listening.uris.add if begins and reply.error is None else self.listening.uris.discard)(uri)
+            return reply
+        refused: Answer | None = None
+        if begins:
+            refused = await self.listening.subscribe(uri, heard)
+        else:
+            self.listening.unsubscribe(uri)
+        return self._reply(refused) if refused is not None else Reply(result=Raw(b"{}"), upstream=self._label)
+
+    async def forget(self, uri: str) -> None:
+        """Nobody wants to hear of a resource any more. Raises `UpstreamFault`."""
+        if self.server.revision == MODERN:
+            self.listening.unsubscribe(uri)
+        elif uri in self.listening.uris:
+            self.listening.uris.discard(uri)
+            await self.ask("resources/unsubscribe", {"uri": uri})
 
     async def call(self, outgoing: Outgoing, contract: Contract, *, told: Told, shared: bool = False) -> Reply:
         """Put one governed call on the wire, once; the first byte may be written before anything is awaited.
@@ -168,6 +194,7 @@ class Conversation:
     async def close(self) -> None:
         for name in list(self._held):
             self._drop(name)
+        await self.listening.close()
         await self._wire.close()
 
 

@@ -43,11 +43,13 @@ from remit.edge.upstream.pool import (
     spawn,
 )
 from remit.edge.upstream.stream import Stream
-from remit.edge.upstream.wire import Changed, Held, timed_out
+from remit.edge.upstream.wire import Heard, Held, timed_out
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
 EVENTS: Final = "text/event-stream"
+_ATTEND_AGAIN_S: Final = 5.0
+_NO_CALL: Final = Request(method="", params=b"", timeout_s=0)
 _REFUSAL_BYTES_MAX: Final = 64 * 1024
 # What a server that takes no MCP by POST at its URL says to `initialize` (MCP 2025-11-25, backwards compatibility).
 _ELSEWHERE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -60,10 +62,10 @@ class Elsewhere(UpstreamFault):
 class HttpWire:
     """A line to one server, and one MCP session where its generation has sessions."""
 
-    def __init__(self, http: Pool, url: str, *, changed: Changed) -> None:
+    def __init__(self, http: Pool, url: str, *, heard: Heard) -> None:
         self._http = http
         self._url = URL(url)
-        self._changed = changed
+        self._told = heard
         self._headers: dict[str, str] = {}
         self._modern = True
         self._session: str | None = None
@@ -71,6 +73,7 @@ class HttpWire:
         self._ended = False
         self._number = 0
         self._running: set[asyncio.Timeout] = set()
+        self._attending: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -90,7 +93,7 @@ class HttpWire:
 
     async def within(self, request: Request, number: int, work: Coroutine[None, None, Answer | Held]) -> Answer | Held:
         """What comes of one step of an exchange, in the time its request has."""
-        until = asyncio.timeout(request.timeout_s)
+        until = asyncio.timeout(None if request.listens else request.timeout_s)
         if self._ended:
             work.close()
             raise UpstreamFault("the session was ended", sent=False)
@@ -113,11 +116,38 @@ class HttpWire:
         response = await self._post(body, self._headers_of(request), seconds=request.timeout_s)
         return await self._read(response, number, request)
 
+    def attend(self) -> None:
+        if not self._modern and not self._attending:
+            spawn(self._attend(), self._attending)
+
+    async def _attend(self) -> None:
+        """The older generation's stream for what is about no call, taken up again as long as the server has one."""
+        while not self._ended:
+            headers = {**self._in_session(), "Accept": EVENTS}
+            with contextlib.suppress(UpstreamFault, TimeoutError):
+                response = await requested(self._http, self._url, body=None, headers=headers, seconds=CONNECT_S)
+                if response.status != HTTPStatus.OK or form(response) != EVENTS:
+                    response.close()
+                    return
+                await self._overhear(Stream(response, self._reopened))
+            await asyncio.sleep(_ATTEND_AGAIN_S)
+
+    async def _overhear(self, stream: Stream) -> None:
+        try:
+            while True:
+                event = await stream.next()
+                if event.size <= RESULT_BYTES_MAX:
+                    self._heard(_parsed(event.data), _NO_CALL)
+        finally:
+            stream.close()
+
     async def notify(self, method: str) -> None:
         await self._tell(notification_bytes(method))
 
     async def close(self) -> None:
         forgotten, self._expired, self._ended = self._expired, True, True
+        for attending in self._attending:
+            attending.cancel()
         for until in self._running:
             if not until.expired():
                 until.reschedule(0)
@@ -224,11 +254,10 @@ class HttpWire:
 
     def _heard(self, message: Message, request: Request) -> None:
         """A notification, or a request that is not for the client, on the stream of a call."""
+        method = message.method or ""
         if not message.id:
-            if (message.method or "").endswith("/list_changed"):
-                self._changed()
-            elif request.told is not None:
-                request.told(message.method or "", message.params)
+            hears = request.told if request.told is not None and request.hears(method) else self._told
+            hears(method, message.params)
         elif self._modern or len(self._errands) >= ERRANDS_MAX:
             return
         elif (response := response_bytes(message)) is not None:

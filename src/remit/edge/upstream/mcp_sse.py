@@ -31,7 +31,7 @@ from remit.edge.upstream.pool import (
     spawn,
 )
 from remit.edge.upstream.sse import Event, EventReader
-from remit.edge.upstream.wire import Changed, Held, timed_out
+from remit.edge.upstream.wire import Heard, Held, timed_out
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX, URI_CHARS_MAX
 
@@ -41,10 +41,10 @@ _OPEN_S: Final = 10.0
 class SseWire:
     """A line to one server: one stream, and the endpoint it named."""
 
-    def __init__(self, http: Pool, url: str, *, changed: Changed) -> None:
+    def __init__(self, http: Pool, url: str, *, heard: Heard) -> None:
         self._http = http
         self._url = URL(url)
-        self._pending = Pending(tell=self._tell, changed=changed)
+        self._pending = Pending(tell=self._tell, heard=heard)
         self._endpoint: asyncio.Future[URL] = asyncio.get_running_loop().create_future()
         self._alive = False
         self._ended = False
@@ -89,6 +89,9 @@ class SseWire:
                 # A question of our own that nothing else kept the server from answering: take the stream for lost.
                 self._alive = False
             raise
+
+    def attend(self) -> None:
+        """Nothing to do: everything comes on the one line."""
 
     async def notify(self, method: str) -> None:
         await self._errand(notification_bytes(method))

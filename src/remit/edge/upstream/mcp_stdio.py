@@ -12,7 +12,7 @@ from typing import Final
 from remit.edge.upstream.message import Answer, Request, notification_bytes
 from remit.edge.upstream.pending import Pending
 from remit.edge.upstream.process import Launcher, Process
-from remit.edge.upstream.wire import Changed, Held
+from remit.edge.upstream.wire import Heard, Held
 from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
@@ -62,11 +62,11 @@ class Lines:
 class StdioWire:
     """A line to one process."""
 
-    def __init__(self, launcher: Launcher, connector: str, *, changed: Changed) -> None:
+    def __init__(self, launcher: Launcher, connector: str, *, heard: Heard) -> None:
         self._launcher = launcher
         self._log = launcher.log(connector)
         self._process = Process(self._log, heard=self._heard, gone=self._gone)
-        self._pending = Pending(tell=self._tell, changed=changed, noise=self._noise)
+        self._pending = Pending(tell=self._tell, heard=heard, noise=self._noise)
         self._lines = Lines(RESULT_BYTES_MAX)
         self._closing = False
 
@@ -91,6 +91,9 @@ class StdioWire:
         number, body = self._pending.numbered(request)
         self._process.write(body + b"\n")
         return await self._pending.answer(number, request)
+
+    def attend(self) -> None:
+        """Nothing to do: everything comes on the one line."""
 
     async def notify(self, method: str) -> None:
         self._process.write(notification_bytes(method) + b"\n")

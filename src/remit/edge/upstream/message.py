@@ -19,6 +19,9 @@ from remit.forward.facts import Told
 from remit.forward.model import Outgoing
 from remit.result import ASKS
 
+_ABOUT_A_CALL: Final = frozenset(
+    {"notifications/progress", "notifications/message", "notifications/elicitation/complete"}
+)
 METHOD_NOT_FOUND: Final = -32601
 _ID_BYTES_MAX: Final = 128
 _ATTRIBUTION_BYTES: Final = 4096
@@ -30,7 +33,7 @@ _TAIL_ID: Final = re.compile(rb'[\]}]\s*,(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"i
 class Request(Struct, frozen=True, kw_only=True):
     """One question to a server. `params` is JSON. `outgoing` and `contract` are set for a governed call only; so are
     `told`, which hears what else the server says about it, `token`, by which it says so, and `shared`, whether calls
-    of others may go over the same line.
+    of others may go over the same line. A request that `listens` is answered when the listening ends.
     """
 
     method: str
@@ -41,6 +44,11 @@ class Request(Struct, frozen=True, kw_only=True):
     told: Told | None = None
     token: int = 0
     shared: bool = False
+    listens: bool = False
+
+    def hears(self, method: str) -> bool:
+        """Whether a notification on its way is about it: about a call while it runs, or whatever was listened for."""
+        return self.listens or method in _ABOUT_A_CALL
 
     def answers(self, asked: str | None) -> bool:
         """Whether the client this call is made for answers such questions."""
@@ -91,6 +99,15 @@ class _Progress(Struct):
     progressToken: int  # noqa: N815 - MCP's spelling
 
 
+class _Tag(Struct):
+    subscription: int | None = msgspec.field(name="io.modelcontextprotocol/subscriptionId", default=None)
+
+
+class _Tagged(Struct):
+    meta: _Tag = msgspec.field(name="_meta", default_factory=_Tag)
+
+
+_TAGGED: Final = msgspec.json.Decoder(_Tagged)
 _ERRORS: Final = msgspec.json.Decoder(_Errs)
 _PROGRESS: Final = msgspec.json.Decoder(_Progress)
 _MESSAGES: Final = msgspec.json.Decoder(Message)
@@ -124,6 +141,14 @@ def progress_of(message: Message) -> int | None:
         return _PROGRESS.decode(message.params).progressToken
     except (msgspec.DecodeError, RecursionError):
         return 0
+
+
+def listened_by(message: Message) -> int | None:
+    """The request that listens for a notification, as a modern server says it; None if it does not."""
+    try:
+        return _TAGGED.decode(message.params).meta.subscription
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def answer_bytes(asked: Message, answer: Raw) -> bytes:

@@ -20,7 +20,7 @@ from remit.edge.upstream.params import MODERN
 from remit.edge.upstream.pool import pool
 from remit.edge.upstream.process import Launcher
 from remit.edge.upstream.session import Opened, Session
-from remit.edge.upstream.wire import Changed, Wire
+from remit.edge.upstream.wire import Heard, Wire
 from remit.errors import UpstreamFault
 
 
@@ -35,12 +35,12 @@ class Opener:
         self._legacy: set[str] = set()
         self._streamed: set[str] = set()
 
-    async def open(self, session: Session, changed: Changed) -> Opened:
+    async def open(self, session: Session, heard: Heard) -> Opened:
         """Open a conversation for the session. Raises `UpstreamFault(sent=False)`, `Denied`."""
         connector = session.key.connector
         try:
             async with asyncio.timeout(self._seconds):
-                return await (self._started if session.row.command else self._reached)(session, changed)
+                return await (self._started if session.row.command else self._reached)(session, heard)
         except TimeoutError as e:
             raise UpstreamFault(f"`{connector}` did not open within {self._seconds:g} s", sent=False) from e
 
@@ -50,15 +50,15 @@ class Opener:
         if self._http is not None:
             await self._http.close()
 
-    async def _started(self, session: Session, changed: Changed) -> Opened:
+    async def _started(self, session: Session, heard: Heard) -> Opened:
         connector, row = session.key.connector, session.row
         made_of = await asyncio.to_thread(origin, self._launcher.resolve(row.command), row.command)
         self._admit(session)
-        wire = StdioWire(self._launcher, connector, changed=changed)
+        wire = StdioWire(self._launcher, connector, heard=heard)
         await wire.start(row.command, row.env)
-        return Opened(await self._greeted(connector, wire, _able_of(session)), made_of)
+        return Opened(await self._greeted(session, wire), made_of)
 
-    async def _reached(self, session: Session, changed: Changed) -> Opened:
+    async def _reached(self, session: Session, heard: Heard) -> Opened:
         """Over HTTP: by POST at its URL; where that is refused, by the transport of 2024-11-05, if there is one.
 
         A server once found to speak the latter is asked that way first.
@@ -69,15 +69,15 @@ class Opener:
         self._http = self._http or pool()
         if connector in self._streamed:
             try:
-                return await self._streams(connector, SseWire(self._http, url, changed=changed), able)
+                return await self._streams(connector, SseWire(self._http, url, heard=heard), able)
             except UpstreamFault as e:
                 if e.why != "protocol":
                     raise
         try:
-            return Opened(await self._greeted(connector, HttpWire(self._http, url, changed=changed), able), None)
+            return Opened(await self._greeted(session, HttpWire(self._http, url, heard=heard)), None)
         except Elsewhere as e:
             try:
-                return await self._streams(connector, SseWire(self._http, url, changed=changed), able)
+                return await self._streams(connector, SseWire(self._http, url, heard=heard), able)
             except UpstreamFault as neither:
                 raise UpstreamFault(f"{e.message}; {neither.message}", neither.advice, sent=False) from neither
 
@@ -92,15 +92,17 @@ class Opener:
         self._streamed.add(connector)
         return Opened(conversation, None)
 
-    async def _greeted(self, connector: str, wire: Wire, able: Able) -> Conversation:
+    async def _greeted(self, session: Session, wire: Wire) -> Conversation:
+        connector, legacy_first = session.key.connector, session.key.legacy or session.key.connector in self._legacy
         try:
-            conversation = await opened(wire, able=able, legacy_first=connector in self._legacy)
+            conversation = await opened(wire, able=_able_of(session), legacy_first=legacy_first)
         except BaseException:
             # There are servers that die of a question they do not know: the next opening begins the other way.
-            self._remember(connector, legacy=connector not in self._legacy)
+            self._remember(connector, legacy=not legacy_first)
             await wire.close()
             raise
-        self._remember(connector, legacy=conversation.server.revision != MODERN)
+        if not session.key.legacy:
+            self._remember(connector, legacy=conversation.server.revision != MODERN)
         return conversation
 
     def _remember(self, connector: str, *, legacy: bool) -> None:

@@ -19,6 +19,7 @@ from remit.edge.upstream.message import (
     answer_bytes,
     answer_of,
     attributed,
+    listened_by,
     not_mcp,
     notification_bytes,
     progress_of,
@@ -26,7 +27,7 @@ from remit.edge.upstream.message import (
     request_bytes,
     response_bytes,
 )
-from remit.edge.upstream.wire import Changed, Held, timed_out
+from remit.edge.upstream.wire import Heard, Held, timed_out
 from remit.errors import UpstreamFault
 
 _NOISE_BYTES: Final = 500
@@ -51,10 +52,10 @@ class Pending:
     """`tell` puts something that has no answer on the line, if it can; `noise` gets the first of what is not MCP."""
 
     def __init__(
-        self, *, tell: Callable[[bytes], None], changed: Changed, noise: Callable[[bytes], None] | None = None
+        self, *, tell: Callable[[bytes], None], heard: Heard, noise: Callable[[bytes], None] | None = None
     ) -> None:
         self._tell = tell
-        self._changed = changed
+        self._heard = heard
         self._noise = noise
         self._numbers = count(1)
         self._waiting: dict[int, _Course] = {}
@@ -90,7 +91,7 @@ class Pending:
         request = course.request
         held = False
         try:
-            async with asyncio.timeout(request.timeout_s):
+            async with asyncio.timeout(None if request.listens else request.timeout_s):
                 came = await course.ready.get()
             if isinstance(came, UpstreamFault):
                 raise came
@@ -145,21 +146,24 @@ class Pending:
     def _asked(self, message: Message) -> None:
         method = message.method or ""
         if not message.id:
-            if method.endswith("/list_changed"):
-                self._changed()
-            elif (about := self._about(message)) is not None and about.request.told is not None:
-                about.request.told(method, message.params)
+            about = self._about(message)
+            hears = about.request.told if about is not None else None
+            (hears or self._heard)(method, message.params)
         elif (asked := self._alone(lambda request: request.answers(method))) is not None:
             asked.ready.put_nowait(message)
         elif (response := response_bytes(message)) is not None:
             self._tell(response)
 
     def _about(self, message: Message) -> _Course | None:
-        """Whose call a notification is about: progress says so, the rest is taken for the latest call's."""
+        """Whose request a notification is about: progress and what was listened for say so, log messages are taken for
+        the latest call's.
+        """
+        if (listening := self._waiting.get(listened_by(message) or 0)) is not None and listening.request.listens:
+            return listening
         token = progress_of(message)
         if token is not None:
             return next((course for course in self._waiting.values() if course.request.token == token), None)
-        return self._alone(lambda request: request.told is not None)
+        return self._alone(lambda request: not request.listens and request.hears(message.method or ""))
 
     def _alone(self, fits: Callable[[Request], bool]) -> _Course | None:
         """The latest request that fits. A line says not which call it means: where others' calls go over it too, there
@@ -171,7 +175,7 @@ class Pending:
         return found[-1] if found else None
 
     def _withdraw(self, request: Request, number: int) -> None:
-        if request.outgoing is not None:
+        if request.outgoing is not None or request.listens:
             self._cancel(number)
 
     def _cancel(self, number: int) -> None:

@@ -7,15 +7,16 @@ later call, after a delay that doubles; the call that was in flight is not repea
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from remit.catalogue.model import Connector, Contract
 from remit.edge.upstream.conversation import Conversation
 from remit.edge.upstream.listing import SERVER, offered
-from remit.edge.upstream.wire import Changed
+from remit.edge.upstream.wire import Heard
 from remit.errors import RemitError, UpstreamFault
 from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
@@ -23,19 +24,22 @@ from remit.reasons import Denied, Reason
 
 _BACKOFF_S: Final = 0.5
 _BACKOFF_MAX_S: Final = 30.0
+_SUBSCRIPTIONS: Final = frozenset({"resources/subscribe", "resources/unsubscribe"})
 _LOOKS_MAX: Final = 3
 _ANNOUNCED_S: Final = 1.0
 
 
 class Key(NamedTuple):
     """Whose session: `agent` and `task` are empty where the server is stateless. `able` is what the clients of it can
-    do for the server, as JSON: a server of the older generation is told once and for all.
+    do for the server, as JSON: a server of the older generation is told once and for all. `legacy` is whether they are
+    of the older generation themselves: a server of both is then spoken to as they would.
     """
 
     connector: str
     agent: str
     task: str
     able: str = "{}"
+    legacy: bool = False
 
 
 class Leave(NamedTuple):
@@ -55,12 +59,15 @@ class Opened(NamedTuple):
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """What a session is given: how to open its conversation (telling it whom to call when a list changed), whom to
-    tell what a server advertises, and for how many seconds a look at that lasts.
+    """What a session is given: how to open its conversation (telling it whom to call with what the server says beside
+    its answers), whom to tell what a server advertises and what it says, whether anybody listens for that, and for how
+    many seconds a look at what it advertises lasts.
     """
 
-    open: Callable[["Session", Changed], Awaitable[Opened]]
+    open: Callable[["Session", Heard], Awaitable[Opened]]
     tell: Callable[[str, Sequence[Contract]], Awaitable[None]]
+    said: Callable[[Key, str, Raw], None]
+    attended: Callable[[Key], bool]
     check_s: float
 
 
@@ -96,7 +103,10 @@ class Session:
             conversation = await self._current()
             self._agree(contract, leave.pinned_server)
             leave.in_force()
-            reply = await _called(conversation.call(outgoing, contract, told=told, shared=self.row.stateless))
+            if outgoing.method in _SUBSCRIPTIONS:
+                reply = await _called(conversation.subscribed(outgoing, contract, heard=self._heard))
+            else:
+                reply = await _called(conversation.call(outgoing, contract, told=told, shared=self.row.stateless))
             self._failures = 0
             return reply
         finally:
@@ -108,6 +118,24 @@ class Session:
         self._stale = True
         await self._current()
         return self._advertised
+
+    async def attend(self) -> None:
+        """Listen for what the server says beside its answers, if it is open and somebody wants to hear that."""
+        if self._opened is None or not self._terms.attended(self.key):
+            return
+        with contextlib.suppress(UpstreamFault):
+            await self._opened.conversation.listening.attend(self._heard)
+
+    async def forget(self, uri: str) -> None:
+        """Nobody wants to hear of a resource any more."""
+        if self._opened is not None and self._opened.conversation.alive:
+            with contextlib.suppress(UpstreamFault):
+                await self._opened.conversation.forget(uri)
+
+    @property
+    def capabilities(self) -> Mapping[str, Any] | None:
+        """What the server says it can do; None while no conversation is open."""
+        return self._opened.conversation.server.capabilities if self._opened is not None else None
 
     async def end(self) -> None:
         """Close the conversation; calls in flight fail as sent. Never raises."""
@@ -175,6 +203,7 @@ class Session:
             self._stale = True
             raise
         self._advertised, self._digests, self._looked = found, digests, _now()
+        await self.attend()
 
     async def _open(self) -> Opened:
         if self._opened is not None:
@@ -184,7 +213,7 @@ class Session:
             raise UpstreamFault(f"the tool server failed; it is started again in {left:.1f} s", sent=False)
         self._digests = {}
         try:
-            self._opened = await self._terms.open(self, self._announced)
+            self._opened = await self._terms.open(self, self._heard)
         except UpstreamFault:
             self._failed()
             raise
@@ -204,9 +233,12 @@ class Session:
             await opened.conversation.close()
         self.holds_process = False
 
-    def _announced(self) -> None:
-        """A list changed. Look soon, call or not; however often the server says so, once a second."""
-        if not self._stale:
+    def _heard(self, method: str, params: Raw) -> None:
+        """Something that is about no call. A changed list is looked at soon, call or not; however often the server says
+        so, once a second.
+        """
+        self._terms.said(self.key, method, params)
+        if method.endswith("/list_changed") and not self._stale:
             self._stale = True
             asyncio.get_running_loop().call_later(_ANNOUNCED_S, self._look_unasked)
 

@@ -6,13 +6,14 @@ declared otherwise.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from remit.catalogue.model import Connector, Contract
 from remit.commit.model import Warrant
@@ -27,6 +28,14 @@ from remit.reasons import Denied, Reason
 _REAP_S: Final = 15.0
 # How many endings are remembered. A call committed before one arrives within moments of it, or never.
 _ENDED_MAX: Final = 4096
+
+
+# Called with the connector, the agent (empty: everybody's), and what the server says beside its answers.
+Said = Callable[[str, str, str, Raw], None]
+
+
+def _nobody(connector: str, agent: str, method: str, params: Raw) -> None:
+    """Nobody listens."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -61,11 +70,21 @@ class Sessions:
         *,
         logs: Path,
         pace: Pace | None = None,
+        said: Said = _nobody,
     ) -> None:
         self._known = known
         self._pace = pace or Pace()
         self._opener = Opener(self._count, logs=logs, seconds=self._pace.start_s)
-        self._terms = Terms(open=self._opener.open, tell=on_contracts, check_s=self._pace.check_s)
+        self._said = said
+        self._attended: Counter[tuple[str, str]] = Counter()
+        self._capabilities: dict[str, Mapping[str, Any]] = {}
+        self._terms = Terms(
+            open=self._opener.open,
+            tell=on_contracts,
+            said=lambda key, method, params: self._said(key.connector, key.agent, method, params),
+            attended=self._is_attended,
+            check_s=self._pace.check_s,
+        )
         self._sessions: dict[Key, Session] = {}
         self._ended: dict[tuple[str, str], int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,17 +97,47 @@ class Sessions:
         self._refuse_ended(warrant)
         row = self._known.connector(warrant.connector)
         whose = ("", "") if row.stateless else (warrant.agent, warrant.task)
-        key = Key(warrant.connector, *whose, _able(outgoing.client.capabilities))
+        client = outgoing.client
+        key = Key(warrant.connector, *whose, _able(client.capabilities), client.session)
         session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
         leave = Leave(pinned, lambda: self._refuse_ended(warrant))
         return await session.forward(contract, outgoing, told=told, leave=leave)
+
+    def capabilities(self, connector: str) -> Mapping[str, Any] | None:
+        """What the server last said it can do; None if nobody has asked it yet."""
+        for key, session in self._sessions.items():
+            if key.connector == connector and session.capabilities is not None:
+                self._capabilities[connector] = session.capabilities
+                break
+        return self._capabilities.get(connector)
+
+    async def attend(self, connector: str, agent: str) -> None:
+        """From now on, until `leave`, hear what a server says to this agent's sessions beside its answers."""
+        self._attended[connector, agent] += 1
+        await asyncio.gather(*(session.attend() for session in self._of(connector, agent)))
+
+    async def leave(self, connector: str, agent: str, uris: Collection[str] = ()) -> None:
+        """One who attended does so no more; `uris` are resources that nobody wants to hear of now."""
+        self._attended -= Counter({(connector, agent): 1})
+        await asyncio.gather(*(session.forget(uri) for session in self._of(connector, agent) for uri in uris))
+
+    def _of(self, connector: str, agent: str) -> list[Session]:
+        return [one for key, one in self._sessions.items() if key.connector == connector and key.agent in ("", agent)]
+
+    def _is_attended(self, key: Key) -> bool:
+        """A session that all share is attended when anybody is."""
+        if key.agent:
+            return self._attended[key.connector, key.agent] > 0
+        return not key.task and any(connector == key.connector for connector, _ in self._attended)
 
     async def advertised(self, connector: str) -> Sequence[Contract]:
         """What the server says of itself now, in a session of its own, closed again. Raises `UpstreamFault`."""
         key = Key(connector, "", f"look {next(self._looks)}")
         session = self._session(key, self._known.connector(connector))
         try:
-            return await session.look()
+            found = await session.look()
+            self._capabilities[connector] = session.capabilities or {}
+            return found
         finally:
             await self._end([key])
 

@@ -8,8 +8,8 @@ from msgspec import Raw
 from remit.edge.upstream.message import Answer, Message, Request
 from remit.errors import UpstreamFault
 
-# Called when the server says one of its lists changed.
-Changed = Callable[[], None]
+# Called with the method and params of what the server says that is about no call.
+Heard = Callable[[str, Raw], None]
 
 
 class Held(Protocol):
@@ -53,6 +53,10 @@ class Wire(Protocol):
 
     async def exchange(self, request: Request) -> Answer | Held:
         """The answer to one request. Raises `UpstreamFault`, `Denied` (a contract that cannot be followed)."""
+        ...
+
+    def attend(self) -> None:
+        """From now on also hear what the server says outside of any call, where that takes a connection of its own."""
         ...
 
     async def notify(self, method: str) -> None:

@@ -200,6 +200,7 @@ class Everywhere:
     def __init__(self, own: Upstreams, crew: Crew) -> None:
         self._own, self._crew = own, crew
         self.forward, self.advertised, self.close = own.forward, own.advertised, own.close
+        self.capabilities, self.attend, self.leave = own.capabilities, own.attend, own.leave
 
     async def end(self, **named: Any) -> None:
         """See `Upstreams.end`: in every worker, and here, when it returns."""
