@@ -54,7 +54,9 @@ class Gateway:
     async def call(
         self, target: str, arguments: Mapping[str, Any] | None = None, *, who: str = "ada/t1", **options: Any
     ) -> Reply:
-        """One call of `connector/tool` by `agent/task`. `options`: kind, timeout_s, meta, intent."""
+        """One call of `connector/tool` by `agent/task`. `options`: kind, timeout_s, meta, intent, told, and what else an
+        `Outgoing` has.
+        """
         connector, _, name = target.partition("/")
         agent, _, task = who.partition("/")
         kind = options.get("kind", "tool")
@@ -65,6 +67,7 @@ class Gateway:
             arguments=Raw(canonical(given)),
             meta=options.get("meta", {}),
             timeout_s=options.get("timeout_s", 10),
+            **{name: options[name] for name in ("client", "answers", "state", "held") if name in options},
         )
         warrant = Warrant(
             call="c",
@@ -75,7 +78,8 @@ class Gateway:
             connector=connector,
             expires=0,
         )
-        return await self.sessions.forward(warrant, self.pins[f"{connector}/{kind}/{name}"], outgoing=outgoing)
+        contract = self.pins[f"{connector}/{kind}/{name}"]
+        return await self.sessions.forward(warrant, contract, outgoing=outgoing, told=options.get("told", _unheard))
 
     def left_over(self) -> list[int]:
         """The processes still running that this gateway's servers were, or started."""
@@ -92,6 +96,10 @@ class Gateway:
     def _pinned_server(self, name: str) -> str | None:
         pin = self.pins.get(f"{name}/server/server")
         return pin.digest if pin else None
+
+
+def _unheard(method: str, params: Raw) -> None:
+    """Nobody listens."""
 
 
 def kill(pid: int) -> None:
