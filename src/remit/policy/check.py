@@ -12,6 +12,7 @@ permit can never make one unnecessary.
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 import cedarpy
@@ -22,7 +23,7 @@ from remit.decision import Decision, Verdict
 from remit.limits import POLICY_ANSWERS_MAX, POLICY_SLICES_MAX
 from remit.policy.cedar_schema import arguments_type
 from remit.policy.context import asked_of, context_of
-from remit.policy.ground import Answer, Ground, reads_counters
+from remit.policy.ground import Answer, Ground, Part, Said, reads_counters
 from remit.policy.index import Index
 from remit.policy.model import Known, Request
 from remit.policy.reads import pruned
@@ -67,7 +68,7 @@ class Policies:
                 verdict=Verdict.DENY, policies=(), policy_set=self.digest, basis=digest(b""), errors=(unknown,)
             )
         ground = self._ground(request, action)
-        answer = self._answered(ground, request, record=action.record)
+        answer = _answered(ground, request, record=action.record)
         return Decision(
             verdict=answer.verdict,
             policies=answer.policies,
@@ -104,26 +105,6 @@ class Policies:
             request.agent_name, request.connector_name, action=request.action, tier=request.tier
         )
 
-    def _answered(self, ground: Ground, request: Request, *, record: RecordOf) -> Answer:
-        """The engine is a function of slice, entities and what the slice reads: the same question is asked once.
-
-        A slice that reads facts that change with every call (time, history, free arguments) gains nothing by it.
-        """
-        whole = context_of(request, record if ground.slice.reads_arguments else None)
-        if blind := _blind(ground, whole["untyped"]):
-            return Answer(
-                Verdict.DENY, blind, errors=tuple(f"`{one}` reads an argument without a type" for one in blind)
-            )
-        context = pruned(whole, ground.slice.paths)
-        asked = digest(json.encode(context))  # arguments can be large, and whoever calls chooses them
-        known = ground.answers.get(asked)
-        if known is None:
-            known = evaluated(ground, request, context=context)
-            while len(ground.answers) >= POLICY_ANSWERS_MAX:
-                del ground.answers[next(iter(ground.answers))]
-            ground.answers[asked] = known
-        return known
-
     def _ground(self, request: Request, action: _Action) -> Ground:
         who = (request.agent_name, request.agent, request.connector_name, request.connector)
         key = (*who, request.action, request.tier, request.rows)
@@ -136,19 +117,24 @@ class Policies:
         return found
 
 
+def _answered(ground: Ground, request: Request, *, record: RecordOf) -> Answer:
+    context = context_of(request, record if ground.slice.reads_arguments else None)
+    if blind := _blind(ground, context["untyped"]):
+        return Answer(Verdict.DENY, blind, errors=tuple(f"`{one}` reads an argument without a type" for one in blind))
+    return evaluated(ground, request, context=context)
+
+
 def evaluated(ground: Ground, request: Request, *, context: dict[str, Any]) -> Answer:
-    """What the slice says of a context, pruned or whole, with approvals added to the fixed point."""
+    """What the slice says of a context, with approvals added to the fixed point."""
     approvals: frozenset[str] = frozenset()
     stepping: frozenset[str] = frozenset()
     while True:
-        result = cedarpy.is_authorized(asked_of(request, context), ground.slice.handle, ground.entities)
-        reasons = frozenset(result.diagnostics.reasons)
-        errors = _failures(result)
+        allowed, reasons, errors = said(ground, request, context=context)
         if errors:
             return Answer(Verdict.DENY, tuple(sorted(reasons)), errors=errors)
-        if result.allowed and approvals:
+        if allowed and approvals:
             return Answer(Verdict.STEP_UP, tuple(sorted(stepping)), tuple(sorted(approvals)))
-        if result.allowed:
+        if allowed:
             return Answer(Verdict.ALLOW, tuple(sorted(reasons)))
         if not reasons or not reasons <= ground.slice.approvals.keys():
             return Answer(Verdict.DENY, tuple(sorted(reasons)))
@@ -156,6 +142,34 @@ def evaluated(ground: Ground, request: Request, *, context: dict[str, Any]) -> A
         stepping |= reasons
         approvals |= {ground.slice.approvals[reason] for reason in reasons}
         context["approvals"] = sorted(approvals)
+
+
+def said(ground: Ground, request: Request, *, context: dict[str, Any]) -> Said:
+    """What the engine says of the slice, from what it says of each part.
+
+    Policies know nothing of each other: a forbid that holds in any part determines a no, whatever other parts permit;
+    else the permits that hold in all of them are the answer (Cedar, authorization semantics). A test holds it against
+    the engine asked of all at once.
+    """
+    each = [_heard(part, ground, request, context=context) for part in ground.slice.parts]
+    forbids = frozenset[str]().union(*(one.reasons for one in each if not one.allowed))
+    permits = frozenset[str]().union(*(one.reasons for one in each if one.allowed))
+    errors = tuple(sorted({error for one in each for error in one.errors}))
+    return Said(bool(permits) and not forbids, forbids or permits, errors)
+
+
+def _heard(part: Part, ground: Ground, request: Request, *, context: dict[str, Any]) -> Said:
+    """The engine is a function of policies, entities and what the policies read: the same question is asked once."""
+    read = json.encode(pruned(context, part.reads))
+    key = sha256(read).digest()
+    known = part.said.get(key)
+    if known is None:
+        result = cedarpy.is_authorized(asked_of(request, read), part.handle, ground.entities)
+        known = Said(result.allowed, frozenset(result.diagnostics.reasons), _failures(result))
+        while len(part.said) >= POLICY_ANSWERS_MAX:
+            del part.said[next(iter(part.said))]
+        part.said[key] = known
+    return known
 
 
 def _blind(ground: Ground, untyped: Sequence[str]) -> tuple[str, ...]:

@@ -41,13 +41,13 @@ def entities_of(request: Request) -> cedarpy.Entities:
     return cedarpy.Entities.from_json_str(msgspec.json.encode(entities).decode())
 
 
-def asked_of(request: Request, context: dict[str, Any]) -> dict[str, Any]:
-    """The engine's question."""
+def asked_of(request: Request, context: bytes) -> dict[str, Any]:
+    """The engine's question; `context` is JSON."""
     return {
         "principal": _uid("Agent", request.agent_name),
         "action": _uid("Action", request.action),
         "resource": _uid("Connector", request.connector_name),
-        "context": msgspec.json.encode(context).decode(),
+        "context": context.decode(),
     }
 
 

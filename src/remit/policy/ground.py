@@ -4,7 +4,7 @@ The basis is the hash of everything a decision rests on that is not a fact of th
 basis is worth nothing under another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import cedarpy
@@ -15,7 +15,7 @@ from remit.canonical import digest, digest_of
 from remit.decision import Verdict
 from remit.policy.context import entities_of
 from remit.policy.model import Request
-from remit.policy.reads import Path, overlap
+from remit.policy.reads import Path, Tree, overlap, tree
 from remit.policy.source import Policy
 
 # The minor that `pyproject.toml` pins, a constant because asking the installation reads files; a test keeps it true.
@@ -27,6 +27,14 @@ COUNTED: Final[tuple[Path, ...]] = (("context", "history"), ("context", "task", 
 
 _ARGUMENTS: Final = ("args", "untyped")
 
+# What may differ between any two calls of a task.
+_MOVING: Final[tuple[Path, ...]] = (
+    *COUNTED,
+    ("context", "task", "age_s"),
+    ("context", "time"),
+    *(("context", name) for name in _ARGUMENTS),
+)
+
 
 class Answer(NamedTuple):
     """The engine's answer, approvals resolved."""
@@ -37,15 +45,42 @@ class Answer(NamedTuple):
     errors: tuple[str, ...] = ()
 
 
+class Said(NamedTuple):
+    """What the engine says of some policies: which of them determined it, and diagnostics."""
+
+    allowed: bool
+    reasons: frozenset[str]
+    errors: tuple[str, ...]
+
+
+class Part(NamedTuple):
+    """Policies evaluated together. `reads` is what of the context they read; `said` what the engine said of them, by
+    the digest of that: arguments can be large, and whoever calls chooses them.
+    """
+
+    handle: cedarpy.PolicySet
+    reads: Tree
+    said: dict[bytes, Said]
+
+    @classmethod
+    def of(cls, policies: tuple[Policy, ...]) -> "Part":
+        """The part of these policies, compiled."""
+        trees = {policy.id: policy.tree for policy in policies}
+        return cls(
+            handle=cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=trees, template_links=())),
+            reads=tree(path[1:] for policy in policies for path in policy.reads if path[0] == "context"),
+            said={},
+        )
+
+
 class Slice(NamedTuple):
-    """Policies ready to evaluate. `paths` are what of the context they read; `approvals` maps policy to name.
+    """Policies ready to evaluate, those that read what moves from call to call apart from those that need not be asked
+    again. `approvals` maps policy to name.
 
     `guards` are the arguments (`a.b`) that policies rely on without asking what is `untyped`.
     """
 
-    policies: tuple[Policy, ...]
-    handle: cedarpy.PolicySet
-    paths: frozenset[Path]
+    parts: tuple[Part, ...]
     approvals: dict[str, str]
     reads_history: bool
     reads_arguments: bool
@@ -54,26 +89,24 @@ class Slice(NamedTuple):
     @classmethod
     def of(cls, policies: tuple[Policy, ...]) -> "Slice":
         """The slice of these policies, compiled."""
-        trees = {policy.id: policy.tree for policy in policies}
-        paths = frozenset(path[1:] for policy in policies for path in policy.reads if path[0] == "context")
+        steady = tuple(policy for policy in policies if not _reads(policy, _MOVING))
+        moving = tuple(policy for policy in policies if _reads(policy, _MOVING))
+        arguments = [("context", name) for name in _ARGUMENTS]
         return cls(
-            policies=policies,
-            handle=cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=trees, template_links=())),
-            paths=paths,
+            parts=tuple(Part.of(some) for some in (steady, moving) if some),
             approvals={policy.id: policy.approval for policy in policies if policy.approval is not None},
             reads_history=reads_counters(policies),
             guards=tuple(_guards(policies)),
-            reads_arguments=any(not path or path[0] in _ARGUMENTS for path in paths),
+            reads_arguments=any(_reads(policy, arguments) for policy in policies),
         )
 
 
 class Ground(NamedTuple):
-    """Everything about a request that can be remembered. `answers` maps the digest of what the slice reads."""
+    """Everything about a request that can be remembered."""
 
     slice: Slice
     entities: cedarpy.Entities
     basis: str
-    answers: dict[str, Answer]
 
     @classmethod
     def of(cls, request: Request, policies: tuple[Policy, ...], *, arguments_type: bytes) -> "Ground":
@@ -86,7 +119,7 @@ class Ground(NamedTuple):
             "connector": [request.connector_name, msgspec.to_builtins(request.connector)],
             "rows": list(request.rows),
         }
-        return cls(slice=Slice.of(policies), entities=entities_of(request), basis=digest_of(basis), answers={})
+        return cls(slice=Slice.of(policies), entities=entities_of(request), basis=digest_of(basis))
 
 
 def _guards(policies: tuple[Policy, ...]) -> Iterator[tuple[str, str]]:
@@ -97,4 +130,8 @@ def _guards(policies: tuple[Policy, ...]) -> Iterator[tuple[str, str]]:
 
 def reads_counters(policies: tuple[Policy, ...]) -> bool:
     """Whether any of them reads what commits move."""
-    return any(overlap(path, counted) for policy in policies for path in policy.reads for counted in COUNTED)
+    return any(_reads(policy, COUNTED) for policy in policies)
+
+
+def _reads(policy: Policy, facts: Iterable[Path]) -> bool:
+    return any(overlap(path, fact) for path in policy.reads for fact in facts)

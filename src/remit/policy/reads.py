@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from cedarpy import pst
 
 Path: TypeAlias = tuple[str, ...]
+Tree: TypeAlias = "dict[str, Tree] | None"
 
 
 def reads(node: Any) -> frozenset[Path]:
@@ -19,16 +20,23 @@ def reads(node: Any) -> frozenset[Path]:
     return frozenset(_reads(node))
 
 
-def pruned(value: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
-    """What of a record the paths (from within it) can reach. The empty path is all of it."""
+def tree(paths: Iterable[Path]) -> Tree:
+    """Paths by their steps, in order of name; None where one ends, as all below it is read."""
     inner: dict[str, list[Path]] = {}
     for path in paths:
         if not path:
-            return dict(value)
+            return None
         inner.setdefault(path[0], []).append(path[1:])
+    return {name: tree(inner[name]) for name in sorted(inner)}
+
+
+def pruned(value: Mapping[str, Any], reads: Tree) -> dict[str, Any]:
+    """What of a record is read."""
+    if reads is None:
+        return dict(value)
     return {
-        name: pruned(value[name], rest) if isinstance(value[name], Mapping) else value[name]
-        for name, rest in inner.items()
+        name: pruned(value[name], inner) if inner is not None and isinstance(value[name], dict) else value[name]
+        for name, inner in reads.items()
         if name in value
     }
 
