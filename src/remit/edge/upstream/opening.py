@@ -33,6 +33,7 @@ class Opener:
         self._launcher = Launcher(logs)
         self._http: Pool | None = None
         self._legacy: set[str] = set()
+        self._modern: set[str] = set()
         self._streamed: set[str] = set()
 
     async def open(self, session: Session, heard: Heard) -> Opened:
@@ -43,6 +44,10 @@ class Opener:
                 return await (self._started if session.row.command else self._reached)(session, heard)
         except TimeoutError as e:
             raise UpstreamFault(f"`{connector}` did not open within {self._seconds:g} s", sent=False) from e
+
+    def is_modern(self, connector: str) -> bool:
+        """Whether the server was found to be of the newer generation."""
+        return connector in self._modern
 
     async def close(self) -> None:
         """Close what is shared; every session has been ended before."""
@@ -102,7 +107,9 @@ class Opener:
             await wire.close()
             raise
         if not session.key.legacy:
-            self._remember(connector, legacy=conversation.server.revision != MODERN)
+            is_modern = conversation.server.revision == MODERN
+            self._remember(connector, legacy=not is_modern)
+            (self._modern.add if is_modern else self._modern.discard)(connector)
         return conversation
 
     def _remember(self, connector: str, *, legacy: bool) -> None:

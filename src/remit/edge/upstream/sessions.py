@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from remit.call import Client
 from remit.catalogue.model import Connector, Contract
 from remit.commit.model import Warrant
 from remit.edge.upstream.opening import Opener
@@ -96,9 +97,7 @@ class Sessions:
         """Send one call, return the server's answer. Raises `UpstreamFault`, `Denied`."""
         self._refuse_ended(warrant)
         row = self._known.connector(warrant.connector)
-        whose = ("", "") if row.stateless else (warrant.agent, warrant.task)
-        client = outgoing.client
-        key = Key(warrant.connector, *whose, _able(client.capabilities), client.session)
+        key = self._key(warrant, outgoing.client, stateless=row.stateless)
         session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
         leave = Leave(pinned, lambda: self._refuse_ended(warrant))
         return await session.forward(contract, outgoing, told=told, leave=leave)
@@ -120,6 +119,13 @@ class Sessions:
         """One who attended does so no more; `uris` are resources that nobody wants to hear of now."""
         self._attended -= Counter({(connector, agent): 1})
         await asyncio.gather(*(session.forget(uri) for session in self._of(connector, agent) for uri in uris))
+
+    def _key(self, warrant: Warrant, client: Client, *, stateless: bool) -> Key:
+        """Each request of the newer generation says for itself what its client can do, so it is no matter there."""
+        whose = ("", "") if stateless else (warrant.agent, warrant.task)
+        if not client.session and self._opener.is_modern(warrant.connector):
+            return Key(warrant.connector, *whose)
+        return Key(warrant.connector, *whose, _able(client.capabilities), client.session)
 
     def _of(self, connector: str, agent: str) -> list[Session]:
         return [one for key, one in self._sessions.items() if key.connector == connector and key.agent in ("", agent)]
