@@ -174,7 +174,7 @@ def lines(data: bytes) -> None:
     whole = data.split(b"\n")[:-1]
     assert [size for _, size in found[0]] == [len(line) for line in whole]
     assert all(line == cut for line, (cut, size) in zip(whole, found[0], strict=True) if size <= _LINE_BYTES)
-    pending = Pending(tell=json.loads, changed=lambda: None, noise=len)
+    pending = Pending(tell=json.loads, heard=lambda method, params: None, noise=len)
     for line, size in found[0]:
         pending.take(line, size)
         answer(line)

@@ -21,7 +21,7 @@ DEAF = "import os, sys, time; sys.stdin.buffer.raw.readline(); os.close(0); time
 @pytest.mark.holds("INV-13-RETURN")
 async def test_a_call_that_was_sent_is_not_unsent_because_withdrawing_it_fails(tmp_path: Path) -> None:
     launcher = Launcher(tmp_path)
-    wire = StdioWire(launcher, "deaf", changed=lambda: None)
+    wire = StdioWire(launcher, "deaf", heard=lambda method, params: None)
     await wire.start((sys.executable, "-c", DEAF), ())
     outgoing = Outgoing(method="tools/call", name="echo", arguments=Raw(b"{}"), meta={}, timeout_s=1)
     request = Request(method="tools/call", params=b"{}", timeout_s=1, outgoing=outgoing)

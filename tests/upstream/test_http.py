@@ -71,7 +71,9 @@ async def test_a_reply_names_server_version_and_revision(web: Gateway, recorder:
 
 async def test_a_json_rpc_error_is_an_answer_whatever_its_status(web: Gateway) -> None:
     reply = await web.call("web/error")
-    assert (reply.result, reply.error) == (None, (-32602, "no such thing"))
+    assert reply.result is None
+    assert reply.error is not None
+    assert (reply.error.code, reply.error.message) == (-32602, "no such thing")
 
 
 @pytest.mark.parametrize("tool", ["huge", "huge_stream"])

@@ -56,8 +56,8 @@ async def sdk(request: pytest.FixtureRequest, gateway: Gateway, monkeypatch: Any
     """
     if request.param == "legacy":
 
-        async def handshake(wire: Any, *, legacy_first: bool = False) -> Any:
-            return await opened(wire, legacy_first=True)
+        async def handshake(wire: Any, *, able: Any, legacy_first: bool = False) -> Any:
+            return await opened(wire, able=able, legacy_first=True)
 
         monkeypatch.setattr(opening, "opened", handshake)
     await listening(served)

@@ -127,7 +127,7 @@ def test_canonical_arguments_are_spliced_in_unmodified(arguments: dict[str, obje
         meta={"traceparent": "é"} if meta else {},
         timeout_s=1,
     )
-    body = request_bytes(3, "tools/call", params=call_params(outgoing, revision))
+    body = request_bytes(3, "tools/call", params=call_params(outgoing, revision, token=1))
     said = msgspec.json.decode(body)
     assert b'"arguments":' + written in body
     assert said["params"]["arguments"] == msgspec.json.decode(written)
@@ -138,7 +138,7 @@ def test_canonical_arguments_are_spliced_in_unmodified(arguments: dict[str, obje
 @pytest.mark.parametrize("revision", [MODERN, LEGACY[0]])
 def test_a_resource_is_asked_by_its_canonical_uri(revision: str) -> None:
     outgoing = Outgoing(method="resources/read", name="x://a", arguments=Raw(b'{"uri":"x://a"}'), meta={}, timeout_s=1)
-    params = call_params(outgoing, revision)
+    params = call_params(outgoing, revision, token=1)
     assert params.startswith(b'{"uri":"x://a"')
     assert msgspec.json.decode(params)["uri"] == "x://a"
 
