@@ -30,6 +30,9 @@ def parse(data: bytes, most: int = BODY_BYTES_MAX) -> Any:
     if len(data) > most:
         raise Denied(Reason.CALL_TOO_LARGE, f"{len(data)} bytes, at most {most} are read")
     _check_depth(data)
+    value = _quickly(data)
+    if value is not _UNREAD:
+        return value
     try:
         return _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as e:
@@ -74,13 +77,28 @@ def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is str:
         return bool(value.isascii())
-    if kind is bool or value is None:
+    if kind is dict:
+        for key, inner in value.items():
+            if type(key) is not str or not key.isascii() or not _is_plain(inner):
+                return False
         return True
     if kind is int:
         return bool(-INTEGER_MAX <= value <= INTEGER_MAX)
-    if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(inner) for key, inner in value.items())
-    return kind is list and all(map(_is_plain, value))
+    if kind is list:
+        return all(map(_is_plain, value))
+    return kind is bool or value is None
+
+
+def _quickly(data: bytes) -> Any:
+    """The value, if writing it again gives these very bytes: then no key stood twice, no number was written otherwise.
+    Else `_UNREAD`, also for digits that may be an unsafe integer's.
+    """
+    try:
+        value = _QUICK.decode(data)
+        same = msgspec.json.encode(value) == data
+    except (Denied, msgspec.MsgspecError, ValueError, RecursionError):
+        return _UNREAD
+    return value if same and _MANY_DIGITS not in data.translate(_DIGITS) else _UNREAD
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -124,6 +142,10 @@ def _check_depth(data: bytes) -> None:
             depth -= 1
 
 
+_UNREAD: Final = object()
+_MANY_DIGITS: Final = b"0" * _INTEGER_DIGITS_MAX
+_DIGITS: Final = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
+_QUICK: Final = msgspec.json.Decoder(float_hook=_real)
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_integer, parse_float=_real, parse_constant=_constant

@@ -1,6 +1,7 @@
 """One reading of JSON, one writing of it: the quick way writes exactly what RFC 8785 does."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,9 +9,9 @@ import pytest
 import rfc8785
 from hypothesis import given, settings, strategies as st
 
-from remit.canonical import canonical, decode, digest, digest_of, parse
+from remit.canonical import _DECODER, canonical, decode, digest, digest_of, parse
 from remit.limits import INTEGER_MAX
-from remit.reasons import Denied
+from remit.reasons import Denied, Reason
 
 _TEXT = st.text(st.characters(exclude_categories=()), max_size=8) | st.sampled_from(
     ["\x00", "\b\t\n\f\r\x1f", '"\\/', "\x7f", "\u2028", "é", "\U0001f600", "\ue000", "\ufeff", "a\u0301"]
@@ -86,3 +87,41 @@ def test_what_is_no_json_has_no_form(value: Any) -> None:
             canonical(value)
     else:
         assert canonical(value) == expected
+
+
+_NUMBERS = "1 -0 0 1.0 1.5 1e3 1E16 1e16 1e400 -0.0 9007199254740991 9007199254740992 NaN 0.1234567890123456".split()
+_TOKENS = st.sampled_from([*_NUMBERS, '"a"', '"\\u0061"', '"\\ud800"', '"é"', '"\x7f"', '"a:b"', "null"])
+_KEYS = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"é"', '""'])
+_WRITTEN = st.recursive(
+    _TOKENS,
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda them: f"[{','.join(them)}]")
+        | st.lists(st.tuples(_KEYS, inner), max_size=3).map(
+            lambda them: f"{{{','.join(f'{key}:{value}' for key, value in them)}}}"
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def read(reader: Callable[[], Any]) -> str:
+    try:
+        return repr(reader())
+    except Denied as no:
+        return no.reason
+    except ValueError:
+        return Reason.CALL_MALFORMED
+
+
+@settings(max_examples=2000)
+@given(
+    _WRITTEN.map(str.encode) | _JSON.map(lambda value: json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+)
+def test_what_is_read_quickly_is_what_the_strict_reader_reads(text: str) -> None:
+    data = text.encode(errors="replace")
+    assert read(lambda: parse(data)) == read(lambda: _DECODER.decode(data.decode()))
+
+
+@given(st.binary(max_size=8).map(lambda some: b'["' + some + b'"]') | st.binary(max_size=8))
+def test_no_bytes_are_read_quickly_that_are_not_read_strictly(data: bytes) -> None:
+    assert read(lambda: parse(data)) == read(lambda: _DECODER.decode(data.decode()))
