@@ -271,6 +271,7 @@ async def work(root: Path, line: socket.socket, *, passage: socket.socket, liste
         proved=lambda anyone: Owned(anyone, owner, own=welcome.index),
     )
     door = Governed(inside.world, lambda: published(welcome.token_key, live.view()))
+    told.end = inside.upstreams.end
     adopting: set[asyncio.Task[None]] = set()
 
     def adopt(passed: Passed) -> None:
@@ -287,13 +288,14 @@ async def work(root: Path, line: socket.socket, *, passage: socket.socket, liste
     )
     routine = Routine()
     routine.every(_FLUSH_S, inside.recorder.flush)
-    told.ready(inside.upstreams.end)
+    told.ready()
     ended = [asyncio.create_task(one.wait()) for one in (told.stopping, told.lost, routine.broken)]
     await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     if told.lost.is_set():
         # Nothing can be recorded any more, so nothing may be sent any more.
         await inside.upstreams.close()
         raise StoreFault("the gateway's main process is gone", "restart the gateway")
+    told.leaving()
     await server.stop()
     await routine.stop()
     for close in inside.closing:

@@ -87,7 +87,8 @@ class Crewed:
         self.crew._posts[index].worker = SimpleNamespace(desk=desk, settle=desk.settle, pid=1)  # type: ignore[assignment]
         _, replica = await line.join(theirs)
         member = Member(self, line, replica, desk)
-        line.ready(self.world.server.end)
+        line.end = self.world.server.end
+        line.ready()
         self.members[index : index + 1] = [member]
         return member
 
@@ -98,7 +99,6 @@ class Crewed:
             await member.desk.finish()
         await self.world.store.close()
         await asyncio.sleep(0)
-        self.world._directory.cleanup()
 
     def _welcome(self, index: int) -> Welcome:
         moved = self.world.store.readable()

@@ -182,7 +182,7 @@ _WRITES = st.lists(
 
 
 @given(writes=_WRITES, chance=st.randoms())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_replica_ends_as_the_state_is_whoever_writes(writes: list[Write], chance: Any) -> None:
     async def story() -> None:
         crewed = await Crewed.made()

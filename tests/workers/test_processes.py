@@ -50,7 +50,7 @@ def token_of(house: House, agent: str) -> str:
 @pytest.mark.holds("INV-13")
 async def test_64_calls_that_two_processes_serve_under_a_budget_of_1_reach_the_upstream_once(tmp_path: Path) -> None:
     with two_workers(tmp_path, UNROUTED) as (house, upstream):
-        rounds = 5
+        rounds = 3
         for number in range(1, rounds + 1):
             token = house.token(task=house.open(calls=1))
             said = await asyncio.gather(*(_alone(house, token) for _ in range(64)))
@@ -253,3 +253,30 @@ async def test_an_orderly_stop_lets_calls_end_and_counts_them(own: tuple[House, 
         assert all(answer.value for answer in await asyncio.gather(*calls))
     assert house.record().report.open_intents == ()
     assert left_of(house.home.root) == []
+
+
+async def test_a_worker_asked_to_end_lets_its_calls_end_and_the_next_takes_its_connections(
+    own: tuple[House, Upstream],
+) -> None:
+    house, _ = own
+    token = token_of(house, "scout")
+    async with talking(house) as agent:
+        running = [asyncio.ensure_future(agent.call("slow", {"n": n}, token=token)) for n in range(4)]
+        await asyncio.sleep(SLOW_S / 2)
+        os.kill(workers(house)[0]["pid"], signal.SIGTERM)
+        await asyncio.sleep(SLOW_S / 3)
+        meanwhile = asyncio.ensure_future(_through_any(house, token))
+        assert all(answer.value is not None for answer in await asyncio.gather(*running))
+        assert await meanwhile == {"n": 7}
+    assert [worker["restarts"] for worker in workers(house)] == [1, 0]
+    assert {outcome.outcome for outcome in house.record().bodies(Outcome)} == {"completed"}
+
+
+async def _through_any(house: House, token: str) -> Any:
+    """A call on a new connection, tried again as long as nobody accepts it."""
+    while True:
+        try:
+            async with talking(house) as agent:
+                return (await agent.call("echo", {"n": 7}, token=token)).value
+        except aiohttp.ClientConnectionError:
+            await asyncio.sleep(0.05)

@@ -83,7 +83,6 @@ async def test_a_request_steered_to_another_worker_is_refused_there() -> None:
     # And naming somebody else leads nowhere but to a worker that asks for their signature.
     with pytest.raises(Denied):
         await other.agent(RIVALS, f"{URL}/mcp/notes")
-    world._directory.cleanup()
 
 
 def test_agents_are_spread_evenly_and_each_has_one_worker() -> None:

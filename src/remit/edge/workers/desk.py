@@ -24,6 +24,7 @@ from remit.edge.workers.wire import (
     Accepted,
     Done,
     Hello,
+    Leaving,
     Observed,
     Ready,
     Settle,
@@ -57,8 +58,8 @@ class Main(Struct, frozen=True, kw_only=True):
 
 
 class Desk:
-    """`serving` is set once the worker serves agents, `silent` when nothing more can be heard of it: it is gone, or it
-    said what cannot be read. `calls` counts what it committed.
+    """`serving` is set while the worker takes connections, `silent` when nothing more can be heard of it: it is gone,
+    or it said what cannot be read. `calls` counts what it committed.
     """
 
     def __init__(self, main: Main, index: int) -> None:
@@ -124,6 +125,8 @@ class Desk:
             self._later(self._observe(said))
         elif isinstance(said, Ready):
             self.serving.set()
+        elif isinstance(said, Leaving):
+            self.serving.clear()
         else:
             self._greet(said)
 

@@ -15,6 +15,7 @@ from remit.edge.workers.wire import (
     Changed,
     Done,
     Hello,
+    Leaving,
     Ready,
     Refused,
     Settle,
@@ -28,13 +29,15 @@ _LOG: Final = logging.getLogger("remit")
 
 
 class Line:
-    """`stopping` is set when the main process asks the worker to end, `lost` when it is gone."""
+    """`stopping` is set when the main process asks the worker to end, `lost` when it is gone. `end` is what ends
+    sessions with tool servers, `Upstreams.end`; it has to be there before the first agent is served.
+    """
 
     def __init__(self) -> None:
         self._channel = Channel(AT_WORKER, self._take, lost=self._ended)
         self._welcome: asyncio.Future[tuple[Welcome, Replica]] = asyncio.get_running_loop().create_future()
         self._replica: Replica | None = None
-        self._end: Callable[..., Awaitable[None]] | None = None
+        self.end: Callable[..., Awaitable[None]] | None = None
         self._settling: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
         self.lost = asyncio.Event()
@@ -45,10 +48,13 @@ class Line:
         self._channel.send(Hello(release=__version__))
         return await self._welcome
 
-    def ready(self, end: Callable[..., Awaitable[None]]) -> None:
-        """Say that agents are served; `end` is `Upstreams.end` from now on."""
-        self._end = end
+    def ready(self) -> None:
+        """Say that agents are served."""
         self._channel.send(Ready())
+
+    def leaving(self) -> None:
+        """Say that no more of them are."""
+        self._channel.send(Leaving())
 
     def close(self) -> None:
         """Nothing more is said."""
@@ -81,8 +87,8 @@ class Line:
     async def _settle(self, said: Settle) -> None:
         """What was said before has been taken over by now: it was done as it arrived."""
         named: dict[str, Any] = {"task": said.task, "connector": said.connector, "agent": said.agent}
-        if self._end is not None and any(named.values()):
-            await self._end(**named, before=said.before)
+        if self.end is not None and any(named.values()):
+            await self.end(**named, before=said.before)
         self._channel.send(Done(number=said.number))
 
     def _fail(self, why: str) -> None:

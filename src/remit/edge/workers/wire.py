@@ -49,6 +49,10 @@ class Ready(Message, frozen=True, kw_only=True):
     """The worker accepts connections."""
 
 
+class Leaving(Message, frozen=True, kw_only=True):
+    """The worker accepts no connections any more; what runs may still end."""
+
+
 class _Draft(Draft, frozen=True, kw_only=True):
     body: AnyBody
 
@@ -117,7 +121,7 @@ class Stop(Message, frozen=True, kw_only=True):
     """Accept nothing more, let what runs end, and exit."""
 
 
-ToMain = Hello | Ready | _Submitted | Observed | Done
+ToMain = Hello | Ready | Leaving | _Submitted | Observed | Done
 ToWorker = Welcome | Accepted | Refused | Changed | Settle | Done | Stop
 
 AT_MAIN: Final[msgpack.Decoder[Any]] = msgpack.Decoder(ToMain)
