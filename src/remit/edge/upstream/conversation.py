@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from remit.answer import ServerError
 from remit.catalogue.model import Contract
 from remit.edge.upstream.listening import Listening
-from remit.edge.upstream.message import METHOD_NOT_FOUND, Answer, Request, not_mcp
+from remit.edge.upstream.message import METHOD_NOT_FOUND, UNSUPPORTED_VERSION, Answer, Request, Wrong, not_mcp
 from remit.edge.upstream.params import CLIENT, LEGACY, MODERN, SERVER_INFO, call_params, own_params
 from remit.edge.upstream.wire import Heard, Held, Wire
 from remit.errors import UpstreamFault
@@ -231,7 +231,11 @@ async def _discovered(wire: Wire) -> Server | None:
     """What a modern server says of itself, or None for any answer, or silence, that is not a modern server's."""
     wire.speak(MODERN)
     try:
-        answer = await _own(wire, Request(method="server/discover", params=own_params({}, MODERN), timeout_s=PROBE_S))
+        probe = Request(method="server/discover", params=own_params({}, MODERN), timeout_s=PROBE_S)
+        answer = await _own(wire, probe)
+        if answer.error is not None and _speaks_modern(answer.error):
+            # It refused the revision and names it among those it speaks: asked again, it knows.
+            answer = await _own(wire, probe)
         said = _result(answer, _Discovered)
         info = msgspec.convert(said.meta.get(SERVER_INFO, {}), _Info)
     except UpstreamFault as e:
@@ -249,6 +253,20 @@ async def _discovered(wire: Wire) -> Server | None:
         instructions=said.instructions,
         capabilities=said.capabilities,
     )
+
+
+class _Versions(Struct):
+    supported: list[str] = []
+
+
+def _speaks_modern(wrong: Wrong) -> bool:
+    """Whether an error says that the server speaks the newer generation after all."""
+    if wrong.code != UNSUPPORTED_VERSION or not bytes(wrong.data):
+        return False
+    try:
+        return MODERN in msgspec.json.decode(wrong.data, type=_Versions).supported
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 async def _initialized(wire: Wire, able: Able) -> Server:

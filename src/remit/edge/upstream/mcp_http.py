@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Raw
 from yarl import URL
 
+from remit.edge.upstream.beside import Beside, Besides, ask_beside
 from remit.edge.upstream.headers import call_headers
 from remit.edge.upstream.http1 import Pool
 from remit.edge.upstream.http1_response import Response
@@ -74,6 +75,7 @@ class HttpWire:
         self._number = 0
         self._running: set[asyncio.Timeout] = set()
         self._attending: set[asyncio.Task[None]] = set()
+        self._besides: Besides = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -89,7 +91,10 @@ class HttpWire:
         self._number += 1
         number = self._number
         body = request_bytes(number, request.method, params=request.params)
-        return await self.within(request, number, self._asked(request, number, body))
+        work = self._asked(request, number, body)
+        if not self._modern and request.outgoing is not None and request.outgoing.client.capabilities:
+            work = Beside(self, self._besides, number=number).step(work, request)
+        return await self.within(request, number, work)
 
     async def within(self, request: Request, number: int, work: Coroutine[None, None, Answer | Held]) -> Answer | Held:
         """What comes of one step of an exchange, in the time its request has."""
@@ -137,7 +142,9 @@ class HttpWire:
             while True:
                 event = await stream.next()
                 if event.size <= RESULT_BYTES_MAX:
-                    self._heard(_parsed(event.data), _NO_CALL)
+                    message = _parsed(event.data)
+                    if not (message.id and ask_beside(self._besides, message)):
+                        self._heard(message, _NO_CALL)
         finally:
             stream.close()
 

@@ -24,6 +24,7 @@ from remit.reasons import Denied, Reason
 
 _BACKOFF_S: Final = 0.5
 _BACKOFF_MAX_S: Final = 30.0
+_NOTHING: Final = "{}"
 _SUBSCRIPTIONS: Final = frozenset({"resources/subscribe", "resources/unsubscribe"})
 _LOOKS_MAX: Final = 3
 _ANNOUNCED_S: Final = 1.0
@@ -38,7 +39,7 @@ class Key(NamedTuple):
     connector: str
     agent: str
     task: str
-    able: str = "{}"
+    able: str = _NOTHING
     legacy: bool = False
 
 
@@ -121,7 +122,8 @@ class Session:
 
     async def attend(self) -> None:
         """Listen for what the server says beside its answers, if it is open and somebody wants to hear that."""
-        if self._opened is None or not self._terms.attended(self.key):
+        # A server of the older generation may ask what it has to on a stream that is for what it says unasked.
+        if self._opened is None or not (self._terms.attended(self.key) or self.key.able != _NOTHING):
             return
         with contextlib.suppress(UpstreamFault):
             await self._opened.conversation.listening.attend(self._heard)
