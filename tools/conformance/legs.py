@@ -36,7 +36,13 @@ NOT_APPLICABLE: Final[Mapping[str, Mapping[str, str]]] = {
     "stdio": {
         "server-sse-polling": "a server on stdio has no event stream to close during a call",
     },
+    "http": {
+        "server-sse-polling": "not required by any revision; Remit keeps the stream of a call open where the server lets "
+        "go of its own, so no client has to come back for the rest",
+    },
     "client": {
+        "request-metadata/sep-2575-client-declares": "what a client can do is told with its calls, and the scenario's "
+        "server lists no tool that could be pinned and called",
         "auth/": "OAuth towards tool servers is not part of Remit",
         "http-custom-headers/sep-2243-client-omit-null": "its call breaks the input schema of the tool it calls, so it "
         "is refused and never sent",
