@@ -1,0 +1,195 @@
+"""What happens around a call, between real ends: the official SDK's server and client in each generation, over HTTP and
+stdio, with a running gateway between them.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+from mcp import Client, types
+from mcp.client.streamable_http import streamable_http_client
+
+from remit.ledger.receipt import Intent, Outcome
+from tests.gateway.running import PATIENCE_S, House, a_house, free_port, until
+
+pytestmark = pytest.mark.slow
+
+ASKER = Path(__file__).with_name("asker.py")
+TOOLS = ("ask", "ask_all", "ask_twice", "ask_both", "impatient", "tell", "hang", "let_go")
+ERAS = ("legacy", "2026-07-28")
+LINES = ("legacy-http", "modern-http", "legacy-stdio", "modern-stdio")
+ROW = """
+  {name}:
+    owner: op
+    environment: dev
+    {at}
+    may_ask: [elicitation, sampling, roots]
+    tools:
+{tools}
+"""
+
+
+class Place(NamedTuple):
+    house: House
+    where: Path
+
+    def log(self, line: str) -> list[str]:
+        """What happened at a server."""
+        file = self.where / f"{line}.log"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def outcomes(self, task: str) -> list[Outcome]:
+        """The outcomes of a task's calls, in the order the calls were made."""
+        receipts = self.house.record().receipts
+        mine = [one.seq for one in receipts if one.task == task and isinstance(one.body, Intent)]
+        found = {one.body.intent: one.body for one in receipts if isinstance(one.body, Outcome)}
+        return [found[seq] for seq in mine if seq in found]
+
+    def intents(self, task: str) -> list[Intent]:
+        return [one.body for one in self.house.record().receipts if one.task == task and isinstance(one.body, Intent)]
+
+
+def _row(name: str, at: str) -> str:
+    tools = "\n".join(f"      {tool}: {{tier: read, data: {{internal: []}}}}" for tool in TOOLS)
+    return ROW.format(name=name, at=at, tools=tools)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A gateway with four such servers behind it."""
+    where = tmp_path_factory.mktemp("around")
+    ports = {era: free_port() for era in ("legacy", "modern")}
+    servers = [
+        subprocess.Popen([sys.executable, str(ASKER), str(where), era, str(port)]) for era, port in ports.items()
+    ]
+    rows = "".join(_row(f"{era}-http", f"url: http://127.0.0.1:{port}/mcp") for era, port in ports.items())
+    rows += "".join(
+        _row(f"{era}-stdio", f'command: ["{sys.executable}", "{ASKER}", "{where}", "{era}"]') for era in ports
+    )
+    tools = ", ".join(f'"{line}/*"' for line in LINES)
+    try:
+        for port in ports.values():
+            until(lambda port=port: _listens(port), "a tool server did not start")
+        with a_house(where / "house", connectors=rows, tools=tools) as (house, _):
+            house.pin(*LINES)
+            yield Place(house, where)
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+
+
+class Ends:
+    """What a client answers, in order, and what it heard."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+        self.logged: list[tuple[str, Any]] = []
+        self.progress: list[tuple[float, float | None, str | None]] = []
+        self.moving = asyncio.Event()
+
+    async def elicited(self, context: Any, params: Any) -> Any:
+        self.asked.append(params.message)
+        self.moving.set()
+        answer = self.answers.pop(0)
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return types.ElicitResult(action="cancel")
+        return answer
+
+    async def sampled(self, context: Any, params: Any) -> Any:
+        said = types.TextContent(type="text", text="plum")
+        return types.CreateMessageResult(role="assistant", content=said, model="m")
+
+    async def rooted(self, context: Any) -> Any:
+        return types.ListRootsResult(roots=[types.Root(uri="file:///home")])
+
+    async def logs(self, params: Any) -> None:
+        self.logged.append((params.level, params.data))
+
+    async def progresses(self, progress: float, total: float | None, message: str | None) -> None:
+        self.progress.append((progress, total, message))
+        self.moving.set()
+
+
+def yes(word: str) -> types.ElicitResult:
+    return types.ElicitResult(action="accept", content={"word": word})
+
+
+NO = types.ElicitResult(action="decline")
+
+
+@asynccontextmanager
+async def connected(place: Place, line: str, ends: Ends, *, mode: str, task: str, **more: Any) -> AsyncIterator[Client]:
+    token = place.house.token(task=task, connector=line)
+    url = f"{place.house.url}/mcp/{line}"
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S) as http,
+        Client(
+            streamable_http_client(url, http_client=http),
+            mode=mode,  # type: ignore[arg-type]
+            elicitation_callback=ends.elicited,
+            sampling_callback=ends.sampled,
+            list_roots_callback=ends.rooted,
+            logging_callback=ends.logs,
+            **more,
+        ) as client,
+    ):
+        yield client
+
+
+async def said(client: Client, tool: str, ends: Ends | None = None) -> str:
+    result = await client.call_tool(tool, {}, progress_callback=ends.progresses if ends else None)
+    return str(result.content[0].text)
+
+
+@pytest.mark.holds("ASK-RELAY")
+@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("line", LINES)
+async def test_every_question_and_answer_passes_between_any_two_eras(place: Place, line: str, mode: str) -> None:
+    task = place.house.open()
+    ends = Ends(yes("fig"), NO, yes("one"), yes("two"), yes("left"), yes("right"), yes("fig"))
+    async with connected(place, line, ends, mode=mode, task=task) as client:
+        assert await said(client, "ask") == "accept fig"
+        assert await said(client, "ask") == "decline -"
+        assert await said(client, "ask_twice") == "accept one, accept two"
+        both = await said(client, "ask_both")
+        assert await said(client, "ask_all") == "accept fig | m plum | file:///home"
+    # Two questions at once come in either order.
+    assert sorted(both.split(" | ")) == ["accept left", "accept right"]
+    assert ends.asked[:4] == ["which word?", "which word?", "first?", "second?"]
+    intents = place.intents(task)
+    assert [one.answers for one in intents[:3]] == ["", intents[0].asked.call, ""]
+    outcomes = [one.outcome for one in place.outcomes(task)]
+    assert outcomes[:4] == ["input_required", "completed"] * 2
+    assert outcomes[-1] == "completed"
+
+
+@pytest.mark.holds("NOTE-ASKED", "NOTE-RECORD")
+@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("line", LINES)
+async def test_progress_and_log_messages_pass_as_they_were_asked_for(place: Place, line: str, mode: str) -> None:
+    task, ends = place.house.open(), Ends()
+    more = {"log_level": "info"} if mode != "legacy" else {}
+    async with connected(place, line, ends, mode=mode, task=task, **more) as client:
+        if mode == "legacy":
+            await client.set_logging_level("info")
+        assert await said(client, "tell", ends) == "told"
+    assert ends.progress == [(1, 2, "step 1"), (2, 2, "step 2")]
+    assert ends.logged == [("warning", {"careful": True})]
+    [outcome] = place.outcomes(task)
+    assert outcome.notes == 3
+    assert outcome.notes_digest.startswith("sha256:")
