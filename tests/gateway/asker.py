@@ -21,6 +21,8 @@ from pydantic import BaseModel
 
 DIRECTORY, ERA, *PORT = sys.argv[1:]
 LOG = Path(DIRECTORY) / f"{ERA}-{'http' if PORT else 'stdio'}.log"
+# How the other generation opens; a server that knows one only answers that like any unknown method.
+FOREIGN = "server/discover" if ERA == "legacy" else "initialize"
 ONE_TEXT = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]}
 
 
@@ -29,8 +31,7 @@ class Word(BaseModel):
 
 
 async def one_era(ctx, call_next):
-    """A server that knows one generation only answers the other's opening like any unknown method."""
-    if ctx.method == ("server/discover" if ERA == "legacy" else "initialize"):
+    if ctx.method == FOREIGN:
         raise MCPError(types.METHOD_NOT_FOUND, "Method not found")
     return await call_next(ctx)
 
@@ -199,8 +200,8 @@ class Events(EventStore):
         return stream_id
 
 
-class Unprobed:
-    """Standard input less the probe of the newer generation: the SDK would stick to that one."""
+class OneEra:
+    """Standard input less how the other generation opens: the SDK would stick to that one."""
 
     def __init__(self, lines, output):
         self._lines = lines
@@ -209,7 +210,7 @@ class Unprobed:
     async def __aiter__(self):
         async for line in self._lines:
             message = json.loads(line)
-            if ERA == "modern" or message.get("method") != "server/discover":
+            if message.get("method") != FOREIGN:
                 yield line
                 continue
             wrong = {"code": types.METHOD_NOT_FOUND, "message": "Method not found"}
@@ -219,7 +220,7 @@ class Unprobed:
 
 async def over_stdio():
     output = anyio.wrap_file(sys.stdout)
-    async with stdio_server(Unprobed(anyio.wrap_file(sys.stdin), output), output) as (read, write):
+    async with stdio_server(OneEra(anyio.wrap_file(sys.stdin), output), output) as (read, write):
         lowlevel = server._lowlevel_server
         await lowlevel.run(read, write, lowlevel.create_initialization_options())
 

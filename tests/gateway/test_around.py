@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from remit.ledger.receipt import Intent, Outcome
 from tests.gateway.running import PATIENCE_S, House, a_house, free_port, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")]
 
 ASKER = Path(__file__).with_name("asker.py")
 TOOLS = ("ask", "ask_all", "ask_twice", "ask_both", "impatient", "tell", "hang", "let_go")
@@ -46,11 +46,16 @@ class Place(NamedTuple):
         return file.read_text().splitlines() if file.exists() else []
 
     def outcomes(self, task: str) -> list[Outcome]:
-        """The outcomes of a task's calls, in the order the calls were made."""
-        receipts = self.house.record().receipts
-        mine = [one.seq for one in receipts if one.task == task and isinstance(one.body, Intent)]
-        found = {one.body.intent: one.body for one in receipts if isinstance(one.body, Outcome)}
-        return [found[seq] for seq in mine if seq in found]
+        """The outcomes of a task's calls, in the order the calls were made, once all are durable."""
+
+        def found() -> list[Outcome]:
+            receipts = self.house.record().receipts
+            mine = [one.seq for one in receipts if one.task == task and isinstance(one.body, Intent)]
+            outcomes = {one.body.intent: one.body for one in receipts if isinstance(one.body, Outcome)}
+            return [outcomes[seq] for seq in mine] if outcomes.keys() >= {*mine} else []
+
+        whole: list[Outcome] = until(found, "outcomes are missing")
+        return whole
 
     def intents(self, task: str) -> list[Intent]:
         return [one.body for one in self.house.record().receipts if one.task == task and isinstance(one.body, Intent)]
