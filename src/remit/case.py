@@ -6,7 +6,7 @@ be read that was not established. When a step says no, the denial's receipt hold
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +38,7 @@ _WHY: Final = {
     "protocol": Reason.UPSTREAM_PROTOCOL,
 }
 
+_GONE: Final = Fault(ending="cancelled_unknown", reason=Reason.CANCELLED, detail="the client went away")
 
 # Takes a notification's method and params to the client; what it does with them is never waited for.
 Hears = Callable[[str, dict[str, Any]], None]
@@ -75,7 +76,7 @@ class Case:
         self._noted = hashlib.sha256()
         self._admitted = ""
         self._cancelled = False
-        self._attempt: asyncio.Future[Reply] | None = None
+        self._forwards: asyncio.Task[Any] | None = None
 
     def has(self, step: str) -> bool:
         """Whether a step has established this."""
@@ -100,20 +101,22 @@ class Case:
     def cancel(self) -> None:
         """The client went away: abandon the forwarding, if any; the outcome is still recorded."""
         self._cancelled = True
-        if self._attempt is not None:
-            self._attempt.cancel()
+        task, self._forwards = self._forwards, None
+        if task is not None:
+            task.cancel()
 
-    async def once(self, attempt: Awaitable[Reply]) -> Reply | Fault:
+    async def once(self, attempt: Coroutine[Any, Any, Reply]) -> Reply | Fault:
         """Carry out the one attempt to forward; a fault is what came instead of the reply."""
-        self._attempt = asyncio.ensure_future(attempt)
         if self._cancelled:
-            self._attempt.cancel()
+            attempt.close()
+            return _GONE
+        self._forwards = task = asyncio.current_task()
         try:
-            reply = await self._attempt
+            reply = await attempt
             self.upstream = reply.upstream
             return reply
         except asyncio.CancelledError:
-            return Fault(ending="cancelled_unknown", reason=Reason.CANCELLED, detail="the client went away")
+            return _GONE
         except Denied as no:
             return Fault(ending="not_sent", reason=no.reason, detail=no.detail)
         except UpstreamFault as e:
@@ -121,6 +124,9 @@ class Case:
         except RemitError as e:  # what is not the server's fault says nothing about what was sent
             return Fault(ending="unknown", reason=Reason.GATEWAY_FAULT, detail=e.message)
         finally:
+            if self._forwards is None and task is not None:
+                task.uncancel()  # it was about the forwarding alone: the task goes on to the record
+            self._forwards = None
             # What is said from now on would be passed on without being on record.
             self.hears = None
 

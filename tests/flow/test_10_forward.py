@@ -99,6 +99,7 @@ async def test_a_client_that_goes_away_leaves_an_outcome_all_the_same(when: str)
 
     assert isinstance(said, Refusal)
     assert said.reason is Reason.CANCELLED
+    assert not running.cancelling(), "only the forwarding was to end"
     [outcome] = await world.bodies(Outcome)
     assert outcome.outcome == "cancelled_unknown"
     world.server.answers = world.server._done
