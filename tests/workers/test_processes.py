@@ -89,8 +89,40 @@ async def test_a_legacy_session_goes_on_whichever_worker_accepts(own: tuple[Hous
         session = session or headers["mcp-session-id"]
 
 
+@pytest.mark.holds("LIMIT-RATE")
+async def test_a_request_hidden_behind_another_agents_is_not_served_beside_its_own_worker(
+    own: tuple[House, Upstream],
+) -> None:
+    """Both in one packet: the router sees the first, so the second arrives where its agent's limits are not counted."""
+    house, upstream = own
+    tokens = {agent: token_of(house, agent) for agent in AGENTS}
+    for first, second in (AGENTS, AGENTS[::-1]):
+        requests = [_request(house, tokens[name], "tools/call", _call(name), "") for name in (first, second)]
+        answer = await asyncio.to_thread(
+            _exchanged, house, [requests[0].replace(b"close", b"keep-alive") + requests[1]]
+        )
+        assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [400, 401]
+    assert upstream.settled() == []
+
+
+def _call(by: str) -> dict[str, Any]:
+    return {"name": "echo", "arguments": {"by": by}}
+
+
 def _post(house: House, token: str, method: str, params: Any, session: str) -> tuple[int, dict[str, str], bytes]:
-    """One request on a connection of its own, in small pieces, the head cut in its middle."""
+    """One request on a connection of its own, the head cut in its middle."""
+    request = _request(house, token, method, params, session)
+    answer = _exchanged(house, [request[:50], request[50:300], request[300:]])
+    said, _, rest = answer.partition(b"\r\n\r\n")
+    status, *headers = said.decode().split("\r\n")
+    return (
+        int(status.split()[1]),
+        {name.lower(): value for name, _, value in (line.partition(": ") for line in headers)},
+        rest,
+    )
+
+
+def _request(house: House, token: str, method: str, params: Any, session: str) -> bytes:
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     lines = [
         "POST /mcp/desk HTTP/1.1",
@@ -102,18 +134,15 @@ def _post(house: House, token: str, method: str, params: Any, session: str) -> t
         f"content-length: {len(body)}",
         "connection: close",
     ]
-    head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _exchanged(house: House, parts: list[bytes]) -> bytes:
+    """Everything that is answered to these bytes, sent in so many pieces."""
     with socket.create_connection(("127.0.0.1", house.port), timeout=30) as sock:
-        for part in (head[:50], head[50:-2], head[-2:] + body[:5], body[5:]):
+        for part in parts:
             sock.sendall(part)
-        answer = b"".join(iter(lambda: sock.recv(65536), b""))
-    said, _, rest = answer.partition(b"\r\n\r\n")
-    status, *headers = said.decode().split("\r\n")
-    return (
-        int(status.split()[1]),
-        {name.lower(): value for name, _, value in (line.partition(": ") for line in headers)},
-        rest,
-    )
+        return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 class Load:
