@@ -160,6 +160,7 @@ class ToolServer:
         self.got: list[tuple[Warrant, Outgoing]] = []
         self.arrived = asyncio.Semaphore(0)
         self.ended: list[tuple[str, int]] = []
+        self.abandoned: list[str] = []
         self.says: list[tuple[str, dict[str, Any]]] = []
         self.answers: Callable[[Outgoing], Awaitable[Reply]] = self._done
 
@@ -178,6 +179,9 @@ class ToolServer:
         self, *, task: str | None = None, connector: str | None = None, agent: str | None = None, before: int = 0
     ) -> None:
         self.ended.append((task or connector or agent or "", before))
+
+    def abandon(self, held: str) -> None:
+        self.abandoned.append(held)
 
     async def close(self) -> None:
         pass

@@ -61,6 +61,7 @@ class SimulatedBackend:
     def __init__(self) -> None:
         self.asked: list[Ask] = []
         self.looked: list[Ask] = []
+        self.abandoned: list[Asking] = []
         self.counted: Counter[str] = Counter()
         self.senders: list[str | None] = []
         self.running = asyncio.Event()
@@ -118,6 +119,9 @@ class SimulatedBackend:
             )
         result = self.result or msgspec.json.encode(_results(call))
         return Released(result=Raw(result), ending="completed", labels=("untrusted",))
+
+    def abandon(self, asking: Asking) -> None:
+        self.abandoned.append(asking)
 
     async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
         self.looked.append(ask)

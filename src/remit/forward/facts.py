@@ -30,6 +30,10 @@ class Upstreams(Protocol):
         """
         ...
 
+    def abandon(self, held: str) -> None:
+        """Nobody will answer what the server asked on this exchange; it is told so. Unknown names are ignored."""
+        ...
+
     def capabilities(self, connector: str) -> Mapping[str, Any] | None:
         """What the server last said it can do, as MCP has it; None if nobody has asked it yet."""
         ...

@@ -28,6 +28,10 @@ class Backend(Protocol):
         """
         ...
 
+    def abandon(self, asking: Asking) -> None:
+        """The client will not answer: a server that waits for it is told so."""
+        ...
+
     async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
         """The pinned contracts of one kind within the caller's reach: of one connector, or of all (the aggregate)."""
         ...

@@ -34,6 +34,9 @@ class Governed:
         cancelled.then(case.cancel)
         return await answer(case, self._world)
 
+    def abandon(self, asking: Asking) -> None:
+        self._world.upstreams.abandon(asking.round.held)
+
     async def listed(self, ask: Ask, kind: ContractKind) -> tuple[Contract, ...] | Refusal:
         return await listed(self._case(ask), kind, world=self._world)
 

@@ -99,6 +99,7 @@ class Methods:
                 return answered
             given = await asked(session, answered, stream=request.stream, cancelled=cancelled)
             if given is None:
+                self._backend.abandon(answered)
                 return UNANSWERED
             answers = {"inputResponses": {key: one.answer for key, one in given.items()}}
             token = next(iter(given.values())).token if given else ask.token

@@ -156,7 +156,7 @@ class Conversation:
     def _kept(self, held: Held) -> Reply:
         """A question of the older generation, said as the newer one would; the exchange waits here for its answer."""
         name = secrets.token_urlsafe(16)
-        timer = asyncio.get_running_loop().call_later(ANSWER_WAIT_S, self._drop, name)
+        timer = asyncio.get_running_loop().call_later(ANSWER_WAIT_S, self.abandon, name)
         self._held[name] = (held, timer)
         asked = {"method": held.question.method, "params": held.question.params}
         said = {"resultType": "input_required", "inputRequests": {_QUESTION: asked}}
@@ -170,10 +170,12 @@ class Conversation:
         timer.cancel()
         return held, answers[_QUESTION]
 
-    def _drop(self, name: str) -> None:
-        held, timer = self._held.pop(name)
-        timer.cancel()
-        held.abandon()
+    def abandon(self, name: str) -> None:
+        """Nobody will answer what was asked on this exchange, if it is one of those kept here."""
+        if name in self._held:
+            held, timer = self._held.pop(name)
+            timer.cancel()
+            held.abandon()
 
     async def _set_level(self, level: str | None) -> None:
         """The older generation is told once how severe log messages have to be; each modern request says it itself."""
@@ -193,7 +195,7 @@ class Conversation:
 
     async def close(self) -> None:
         for name in list(self._held):
-            self._drop(name)
+            self.abandon(name)
         await self.listening.close()
         await self._wire.close()
 

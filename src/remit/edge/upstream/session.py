@@ -120,6 +120,11 @@ class Session:
         await self._current()
         return self._advertised
 
+    def abandon(self, held: str) -> None:
+        """Nobody will answer what the server asked on this exchange, if it is one of this session's."""
+        if self._opened is not None:
+            self._opened.conversation.abandon(held)
+
     async def attend(self) -> None:
         """Listen for what the server says beside its answers, if it is open and somebody wants to hear that."""
         # A server of the older generation may ask what it has to on a stream that is for what it says unasked.

@@ -102,6 +102,11 @@ class Sessions:
         leave = Leave(pinned, lambda: self._refuse_ended(warrant))
         return await session.forward(contract, outgoing, told=told, leave=leave)
 
+    def abandon(self, held: str) -> None:
+        """Nobody will answer what the server asked on this exchange; unknown names are ignored."""
+        for session in self._sessions.values():
+            session.abandon(held)
+
     def capabilities(self, connector: str) -> Mapping[str, Any] | None:
         """What the server last said it can do; None if nobody has asked it yet."""
         for key, session in self._sessions.items():

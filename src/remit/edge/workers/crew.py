@@ -201,6 +201,7 @@ class Everywhere:
         self._own, self._crew = own, crew
         self.forward, self.advertised, self.close = own.forward, own.advertised, own.close
         self.capabilities, self.attend, self.leave = own.capabilities, own.attend, own.leave
+        self.abandon = own.abandon
 
     async def end(self, **named: Any) -> None:
         """See `Upstreams.end`: in every worker, and here, when it returns."""
