@@ -45,7 +45,8 @@ Hears = Callable[[str, dict[str, Any]], None]
 
 
 class Case:
-    """One call on its way through the steps. `id` is the call's; `received` is epoch ms; `upstream` is who answered.
+    """One call on its way through the steps. `id` is the call's; `received` is epoch ms; `upstream` is who answered,
+    `held` the exchange on which that server waits for an answer.
 
     `hears`, if set, is told what the server says while the call runs; `notes` counts that.
     """
@@ -71,6 +72,7 @@ class Case:
         self.id = call_id
         self.received = received
         self.upstream = ""
+        self.held = ""
         self.hears: Hears | None = None
         self.notes = 0
         self._noted = hashlib.sha256()
@@ -113,7 +115,7 @@ class Case:
         self._forwards = task = asyncio.current_task()
         try:
             reply = await attempt
-            self.upstream = reply.upstream
+            self.upstream, self.held = reply.upstream, reply.held
             return reply
         except asyncio.CancelledError:
             return _GONE

@@ -55,8 +55,10 @@ async def conclude(
         else:
             await world.store.write(write)
     except (RemitError, Denied):
+        world.upstreams.abandon(case.held)
         return refused(Denied(Reason.OUTCOME_UNRECORDED), str(intent))
     if isinstance(ended, Withheld):
+        world.upstreams.abandon(case.held)  # what nobody is told, nobody answers
         return refused(Denied(ended.reason, ended.detail), str(intent))
     return ended
 

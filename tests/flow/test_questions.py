@@ -8,6 +8,8 @@ import pytest
 from remit.answer import Asking, Refusal, Released
 from remit.call import Ask, Client
 from remit.canonical import canonical
+from remit.commit.model import Write, Written
+from remit.errors import StoreFault
 from remit.forward.model import Outgoing, Reply
 from remit.ledger.receipt import Denial, Intent, Outcome
 from remit.limits import ANSWER_WAIT_S, ARGUMENTS_BYTES_MAX, QUESTIONS_BYTES_MAX, QUESTIONS_MAX
@@ -407,3 +409,31 @@ async def test_of_a_tool_that_keeps_nothing_answers_are_only_hashed() -> None:
     kept = {value.name: value.data for value in await world.store.values(world.server.got[1][0].intent)}
     assert kept.get("answers") is None
     await world.holds()
+
+
+@pytest.mark.holds("ASK-CANCEL")
+async def test_what_is_withheld_is_nobodys_to_answer_and_the_server_hears_that() -> None:
+    world = await World.made()
+    world.server.answers = asks(a=SAMPLING, held="h")
+    assert isinstance(await world.call(await world.task(), speaks=ABLE), Refusal)
+    assert world.server.abandoned == ["h"]
+    await world.holds()
+
+
+@pytest.mark.holds("ASK-CANCEL")
+async def test_a_question_that_cannot_be_recorded_is_asked_nobody() -> None:
+    world = await World.made()
+    task = await world.task(purpose="upkeep")
+
+    async def broken(write: Write) -> Written:
+        raise StoreFault("the disk is on fire")
+
+    async def answers(outgoing: Outgoing) -> Reply:
+        world.ports.store.write = broken  # type: ignore[method-assign]
+        return msgspec.structs.replace(reply(resultType="input_required", inputRequests={"a": ELICITATION}), held="h")
+
+    world.server.answers = answers
+    said = await world.call(task, "add", speaks=ABLE)
+    assert isinstance(said, Refusal)
+    assert said.reason is Reason.OUTCOME_UNRECORDED
+    assert world.server.abandoned == ["h"]
