@@ -3,21 +3,23 @@ stdio, with a running gateway between them.
 """
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
 import pytest
-from mcp import Client, types
+from mcp import Client, StdioServerParameters, types
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from remit.ledger.receipt import Intent, Outcome
-from tests.gateway.running import PATIENCE_S, House, a_house, free_port, until
+from tests.gateway.running import PATIENCE_S, House, a_house, free_port, talking, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")]
 
@@ -161,6 +163,13 @@ async def said(client: Client, tool: str, ends: Ends | None = None) -> str:
     return str(result.content[0].text)
 
 
+async def happened(what: Callable[[], bool]) -> None:
+    """Wait until something is true; a test that waits in vain fails."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not what():  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.holds("ASK-RELAY")
 @pytest.mark.parametrize("mode", ERAS)
 @pytest.mark.parametrize("line", LINES)
@@ -198,3 +207,119 @@ async def test_progress_and_log_messages_pass_as_they_were_asked_for(place: Plac
     [outcome] = place.outcomes(task)
     assert outcome.notes == 3
     assert outcome.notes_digest.startswith("sha256:")
+
+
+@pytest.mark.holds("ASK-CANCEL")
+@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("line", LINES)
+async def test_a_client_that_gives_up_ends_its_call_at_the_server(place: Place, line: str, mode: str) -> None:
+    task, ends = place.house.open(), Ends()
+    before = place.log(line).count("cancelled hang")
+    async with connected(place, line, ends, mode=mode, task=task) as client:
+        running = asyncio.create_task(client.call_tool("hang", {}, progress_callback=ends.progresses))
+        await asyncio.wait_for(ends.moving.wait(), PATIENCE_S)
+        running.cancel()
+        await asyncio.wait([running])
+        await happened(lambda: place.log(line).count("cancelled hang") > before)
+        [outcome] = await asyncio.to_thread(place.outcomes, task)
+    assert (outcome.outcome, outcome.notes) == ("cancelled_unknown", 1)
+
+
+@pytest.mark.holds("ASK-CANCEL")
+@pytest.mark.parametrize("line", ["legacy-http", "legacy-stdio"])
+async def test_a_client_that_gives_up_while_it_is_asked_ends_its_call_at_the_server(place: Place, line: str) -> None:
+    task, ends = place.house.open(), Ends(asyncio.Event())
+    before = place.log(line).count("cancelled ask")
+    async with connected(place, line, ends, mode="legacy", task=task) as client:
+        running = asyncio.create_task(client.call_tool("ask", {}))
+        await asyncio.wait_for(ends.moving.wait(), PATIENCE_S)
+        running.cancel()
+        await asyncio.wait([running])
+        await happened(lambda: place.log(line).count("cancelled ask") > before)
+        [outcome] = await asyncio.to_thread(place.outcomes, task)
+    assert outcome.outcome == "input_required"
+
+
+@pytest.mark.holds("ASK-CANCEL")
+@pytest.mark.parametrize("line", ["legacy-http", "legacy-stdio"])
+async def test_a_client_that_goes_away_while_it_is_asked_ends_its_call_at_the_server(place: Place, line: str) -> None:
+    task, ends = place.house.open(), Ends(asyncio.Event())
+    before = place.log(line).count("cancelled ask")
+
+    async def leaves() -> None:
+        async with connected(place, line, ends, mode="legacy", task=task) as client:
+            await client.call_tool("ask", {})
+
+    running = asyncio.create_task(leaves())
+    await asyncio.wait_for(ends.moving.wait(), PATIENCE_S)
+    running.cancel()
+    await asyncio.wait([running])
+    await happened(lambda: place.log(line).count("cancelled ask") > before)
+
+
+@pytest.mark.parametrize("line", ["legacy-http", "legacy-stdio"])
+async def test_a_server_that_answers_while_its_question_is_open_is_heard_once_that_was_answered(
+    place: Place, line: str
+) -> None:
+    task, wait = place.house.open(), asyncio.Event()
+    ends = Ends(wait)
+    async with connected(place, line, ends, mode="legacy", task=task) as client:
+        running = asyncio.create_task(said(client, "impatient"))
+        await asyncio.wait_for(ends.moving.wait(), PATIENCE_S)
+        await asyncio.sleep(0.5)  # the server answers meanwhile
+        wait.set()
+        assert await running == "never mind"
+
+
+@pytest.mark.holds("INV-01-ONCE")
+async def test_a_stream_that_was_let_go_is_taken_up_where_it_was_and_nothing_is_sent_twice(place: Place) -> None:
+    task, ends = place.house.open(), Ends()
+    async with connected(place, "legacy-http", ends, mode="2026-07-28", task=task) as client:
+        assert await said(client, "let_go", ends) == "said all the same"
+    assert ends.progress == [(1, 2, "before"), (2, 2, "after")]
+    assert place.log("legacy-http").count("called let_go") == 1
+    [outcome] = await asyncio.to_thread(place.outcomes, task)
+    assert (outcome.outcome, outcome.notes) == ("completed", 2)
+
+
+@pytest.mark.holds("ASK-RELAY")
+@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("line", ["legacy-stdio", "modern-http"])
+async def test_a_desktop_client_is_asked_and_told_through_the_bridge(place: Place, line: str, mode: str) -> None:
+    task, ends = place.house.open(), Ends(yes("fig"))
+    profile = str(place.house.home.profile("scout"))
+    named = ("--agent", "scout", "--task", task, "--connector", line, "--profile", profile)
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "remit.edge.cli", "connect", *named], env=dict(os.environ)
+    )
+    async with Client(
+        stdio_client(command),
+        mode=mode,  # type: ignore[arg-type]
+        elicitation_callback=ends.elicited,
+        logging_callback=ends.logs,
+    ) as client:
+        assert await said(client, "ask") == "accept fig"
+        assert await said(client, "tell", ends) == "told"
+    assert [step for step, _, _ in ends.progress] == [1, 2]
+
+
+@pytest.mark.holds("ASK-BOUND")
+async def test_after_a_restart_the_questions_of_before_can_no_longer_be_answered(place: Place) -> None:
+    token = place.house.token(task=place.house.open(), connector="modern-http")
+    able = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+    given = {"name": "ask", "arguments": {}}
+    async with talking(place.house) as agent:
+        asked = await agent.ask("tools/call", given, token=token, connector="modern-http", meta=able)
+    assert asked.body["result"]["resultType"] == "input_required"
+    answers = {"inputResponses": {"a": {"action": "accept", "content": {"word": "fig"}}}}
+    retry = {**given, **answers, "requestState": asked.body["result"]["requestState"]}
+
+    await asyncio.to_thread(place.house.stop)
+    await asyncio.to_thread(place.house.start)
+
+    before = len(place.log("modern-http"))
+    async with talking(place.house) as agent:
+        refused = await agent.ask("tools/call", retry, token=token, connector="modern-http", meta=able)
+    assert refused.status == 400
+    assert refused.body["error"]["message"] == "`requestState` is not one of this gateway"
+    assert len(place.log("modern-http")) == before
