@@ -48,9 +48,11 @@ class Told:
         call = Call(
             id="",
             method="tools/call",
+            kind="tool",
             connector="desk",
             name=asked.tool,
             arguments={},
+            shown={},
             canonical=Raw(asked.arguments),
             meta={},
         )

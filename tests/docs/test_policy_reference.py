@@ -68,9 +68,11 @@ def request(case: Case) -> Request:
     call = Call(
         id="c",
         method="resources/read" if name == "resource:*" else "tools/call",
+        kind="resource" if name == "resource:*" else "tool",
         connector=connector,
         name=given["uri"] if name == "resource:*" else name,
         arguments=given,
+        shown=given,
         canonical=Raw(canonical(given)),
         meta={},
     )
