@@ -131,7 +131,7 @@ class _Paths:
         return self._acts.policies.current(who)
 
     async def check(self, who: Who, _: Request, given: Files) -> Any:
-        return self._acts.policies.check(who, given)
+        return await self._acts.policies.check(who, given)
 
     async def apply(self, who: Who, _: Request, given: Files) -> Any:
         return await self._acts.policies.apply(who, given)
