@@ -33,7 +33,7 @@ UNAUTHENTICATED: Final = frozenset(
     }
 )
 
-_BEARER: Final = re.compile(r"bearer +([!-~]+) *\Z", re.IGNORECASE)
+_BEARER: Final = re.compile(r"(?i:bearer) +([!-~]+) *\Z")
 _QUERY_TOKENS: Final = frozenset({"access_token", "token", "id_token", "authorization"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?\Z")

@@ -10,8 +10,6 @@ the caller's reach.
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -96,7 +94,7 @@ class _Door:
         presented = [headers["authorization"]] if "authorization" in headers else []
         token = bearer(presented, scope["query_string"].decode("latin-1"))
         principal = await self._backend.authenticate(token, endpoint.url)
-        with _sent_by(principal):
+        with _SentBy(principal):
             if scope["query_string"]:
                 raise Fault(400, Code.INVALID_REQUEST, message="the endpoint takes no query")
             if scope["method"] == "DELETE":
@@ -123,7 +121,7 @@ class _Door:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            with _NothingUnforeseen(200), _sent_by(request.principal):
+            with _NothingUnforeseen(200), _SentBy(request.principal):
                 return await (self._modern(request) if request.modern else self._legacy(request))
         except Fault as fault:
             return await self._refused(fault, request.message)
@@ -230,14 +228,18 @@ class _NothingUnforeseen:
         raise Fault(self._status, Code.INTERNAL_ERROR, message=message) from error
 
 
-@contextmanager
-def _sent_by(who: Principal) -> Iterator[None]:
+class _SentBy:
     """What is refused in here goes on record under the sender's name."""
-    try:
-        yield
-    except Fault as fault:
-        fault.who = who
-        raise
+
+    def __init__(self, who: Principal) -> None:
+        self._who = who
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Fault):
+            error.who = self._who
 
 
 def _closed(no: Denied, url: str) -> Fault:
