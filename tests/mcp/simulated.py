@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from remit.answer import Asking, Refusal, Released, ServerError
-from remit.call import Ask, Call, decode
+from remit.answer import Asking, Question, Refusal, Released, ServerError
+from remit.call import Ask, Call, Round, decode
 from remit.canonical import digest_of
 from remit.case import Hears
 from remit.catalogue.model import Contract, ContractKind
@@ -43,6 +43,7 @@ CONTRACTS = (
     tool("notes", "echo"),
     tool("notes", "fail"),
     tool("notes", "slow"),
+    tool("notes", "asks"),
     tool("notes", "broken"),
     tool("notes", "guarded"),
     tool("notes", "upstream-error"),
@@ -67,6 +68,12 @@ class SimulatedBackend:
         self.running = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.contracts = CONTRACTS
+        self.offered: Mapping[str, Any] | None = {"tools": {}, "prompts": {}, "resources": {}}
+        self.attended: Counter[tuple[str, str]] = Counter()
+        self.streams: Counter[str] = Counter()
+        self.notes: list[tuple[str, dict[str, Any]]] = []
+        self.questions: dict[str, Question] = {}
+        self.asks_again = 0
         self.sessions = 4
         self.result: bytes | None = None
         self.refusal: Refusal | None = None
@@ -98,7 +105,25 @@ class SimulatedBackend:
         known = {(one.connector, one.name) for one in self.contracts}
         if (call.connector, call.name) not in known:
             return Refusal(reason=Reason.SCHEMA_UNKNOWN, detail=f"no `{call.name}`", verdict="DENY", receipt="r-3")
+        for method, params in self.notes if hears is not None else ():
+            hears(method, dict(params))  # type: ignore[misc]
+        if call.name == "asks" and (call.round is None or self.asks_again):
+            return self._asking(call)
         return await self._carried_out(call, cancelled)
+
+    def _asking(self, call: Call) -> Asking:
+        """Asks `questions`, once and `asks_again` times more."""
+        self.asks_again -= call.round is not None
+        about = Round(
+            call=call.id,
+            digest="d",
+            principal="p",
+            expires=0,
+            asked={key: one.method for key, one in self.questions.items()},
+            state="the server's secret",
+            held="held",
+        )
+        return Asking(questions=self.questions, round=about, labels=("untrusted",))
 
     async def _carried_out(self, call: Call, cancelled: Cancelled) -> Released | Refusal:
         if call.name == "slow":
@@ -140,6 +165,21 @@ class SimulatedBackend:
     def instructions(self, connector: str) -> str:
         return f"instructions of {connector}"
 
+    def capabilities(self, connector: str) -> Mapping[str, Any] | None:
+        return self.offered
+
+    async def attend(self, connector: str, agent: str) -> None:
+        self.attended[connector, agent] += 1
+
+    async def leave(self, connector: str, agent: str, uris: Iterable[str] = ()) -> None:
+        self.attended[connector, agent] -= 1
+
+    def open_stream(self, principal: Principal) -> None:
+        self.streams[principal.name] += 1
+
+    def close_stream(self, principal: Principal) -> None:
+        self.streams[principal.name] -= 1
+
     def sessions_max(self, agent: str) -> int:
         return self.sessions
 
@@ -156,5 +196,5 @@ def _results(call: Call) -> dict[str, Any]:
         return {"contents": [{"uri": call.name, "text": "one"}]}
     if call.method == "prompts/get":
         return {"messages": [{"role": "user", "content": {"type": "text", "text": "hello"}}]}
-    text = call.arguments.get("text", "")
+    text = bytes(call.answers).decode() if call.answers is not None else call.arguments.get("text", "")
     return {"content": [{"type": "text", "text": text}], "isError": call.name == "fail"}

@@ -186,7 +186,7 @@ async def other_gateway() -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.StreamResponse:
         match request.path:
             case "/stream":
-                events = 'event: message\ndata: {"jsonrpc":"2.0",\ndata: "method":"notifications/progress"}\n\n'
+                events = 'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'
                 events += ': ping\n\ndata: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
                 return web.Response(text=events, content_type="text/event-stream")
             case "/cut":
