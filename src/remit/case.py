@@ -14,7 +14,7 @@ import msgspec
 from remit import facts
 from remit.call import Ask, Call, Client, Round, continued
 from remit.catalogue import Classified, View
-from remit.catalogue.model import Agent, Connector, Tool
+from remit.catalogue.model import Agent, Connector, Keep, Tool
 from remit.commit.model import Booking
 from remit.decision import Decision
 from remit.errors import RemitError, UpstreamFault
@@ -38,6 +38,13 @@ _WHY: Final = {
     "protocol": Reason.UPSTREAM_PROTOCOL,
 }
 
+_VALUES: Final = frozenset({"arguments", "answers", "digest", "touched", "facts"})
+# What of them is stored, by what the catalogue says to keep.
+_KEPT: Final[Mapping[Keep, frozenset[str]]] = {
+    "full": _VALUES | {"result"},
+    "redacted": frozenset({"touched", "facts"}),
+    "none": frozenset(),
+}
 _GONE: Final = Fault(ending="cancelled_unknown", reason=Reason.CANCELLED, detail="the client went away")
 
 # Takes a notification's method and params to the client; what it does with them is never waited for.
@@ -179,7 +186,7 @@ class Case:
         """What step 6 asks. The counters read here are those step 8 expects unmoved."""
         prefix = prefix_of(self.task.id)
         # A counter nobody touched yet is expected untouched.
-        self.counters = {f"{prefix}calls": 0} | dict(world.store.counters(prefix))
+        self.counters = {f"{prefix}calls": 0, **world.store.counters(prefix)}
         declared = self.view.declared
         context = facts.Circumstances(
             task=self.task,
@@ -219,8 +226,8 @@ class Case:
 
     def asked(self) -> Asked:
         """What the receipt says was asked: everything established so far."""
-        known = dict(vars(self), task=self.own_task())
-        return Asked(call=self.id, door=self.ask.door, client=self.ask.client, **facts.on_record(known))
+        known = facts.on_record(vars(self), task=self.own_task())
+        return Asked(call=self.id, door=self.ask.door, client=self.ask.client, **known)
 
     def own_task(self) -> Task | None:
         """The agent's own task the call was made under, whether or not it covers the call; never another's."""
@@ -245,11 +252,11 @@ class Case:
 
     def keeps(self, value: str) -> bool:
         """Whether the catalogue lets this value be stored: all, all but arguments and results, or none."""
-        keep = self.classified.row.keep if self.has("classified") else "none"
-        return keep == "full" or (keep == "redacted" and value in ("touched", "facts"))
+        return value in _KEPT[self._keep()]
 
     def hash_only(self) -> frozenset[str]:
         """The values of `values` that are hashed and not stored."""
-        return frozenset(
-            name for name in ("arguments", "answers", "digest", "touched", "facts") if not self.keeps(name)
-        )
+        return _VALUES - _KEPT[self._keep()]
+
+    def _keep(self) -> Keep:
+        return self.classified.row.keep if self.has("classified") else "none"

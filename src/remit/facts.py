@@ -85,12 +85,14 @@ def context(around: Circumstances, now: int) -> Facts:
     )
 
 
-def on_record(known: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `receipt.Asked` that what is `known` of a case fills in."""
+def on_record(known: Mapping[str, Any], *, task: Task | None) -> dict[str, Any]:
+    """The fields of `receipt.Asked` that what is `known` of a case fills in; of tasks, only that which is given."""
     found: dict[str, Any] = {}
     for step, say in _SAYS.items():
-        if known.get(step) is not None:
-            found |= say(known[step])
+        if step in known:
+            found.update(say(known[step]))
+    if task is not None:
+        found.update(purpose=task.purpose, requester=task.requester.id, requester_proof=task.requester.proof)
     return found
 
 
@@ -108,11 +110,6 @@ _SAYS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "principal": lambda who: {"agent": who.name, "principal": who.id, "issuer": who.issuer, "key": who.key},
     "agent": lambda row: {"owner": row.owner, "model": f"{row.model.provider}/{row.model.name}/{row.model.version}"},
     "classified": lambda found: {"tier": found.tier, "data_classes": found.data_classes},
-    "task": lambda task: {
-        "purpose": task.purpose,
-        "requester": task.requester.id,
-        "requester_proof": task.requester.proof,
-    },
     "tool": lambda tool: {"contract": tool.contract.digest},
     "decision": lambda made: {"policy_set": made.policy_set, "basis": made.basis, "policies": made.policies},
 }

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from remit.answer import Refusal, Released
-from remit.canonical import parse
+from remit.call import Call, call_digest
+from remit.canonical import canonical, digest_of, parse
 from remit.edge.mcp.governed import Governed
 from remit.ledger.receipt import Denial, Noise
 from remit.limits import ARGUMENTS_BYTES_MAX, DEPTH_MAX, INTEGER_MAX
@@ -181,3 +183,24 @@ async def test_resources_are_not_read_at_the_aggregate_endpoint() -> None:
     assert said.reason is Reason.CALL_METHOD
     assert world.server.got == []
     await world.holds()
+
+
+@pytest.mark.parametrize("answers", [None, {"who": {"action": "accept", "content": {"a": "é"}}}])
+@pytest.mark.parametrize("name", ["read", 'file:///a"b\\c', "x" * 40])
+def test_the_digest_is_over_the_canonical_form_of_the_whole_call(answers: Any, name: str) -> None:
+    arguments = {"ä": 1.5, "z": ["\u2028", {}], "a": None}
+    call = Call(
+        id="1",
+        method="tools/call",
+        kind="tool",
+        connector="notes",
+        name=name,
+        arguments=arguments,
+        shown=arguments,
+        canonical=Raw(canonical(arguments)),
+        meta={},
+        answers=None if answers is None else Raw(canonical(answers)),
+    )
+    whole = {"task": "t", "method": "tools/call", "connector": "notes", "name": name, "contract": "sha256:0"}
+    whole |= {"arguments": arguments} | ({} if answers is None else {"inputResponses": answers})
+    assert call_digest(call, task="t", contract="sha256:0") == digest_of(whole)

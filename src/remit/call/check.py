@@ -3,7 +3,8 @@
 import re
 from typing import Any, Final, NamedTuple
 
-from msgspec import Raw
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from remit.call.model import METHODS, Ask, Call, Kind, Round
 from remit.canonical import canonical, decode as decode_canonical, digest
@@ -27,6 +28,18 @@ _KNOWN: Final[dict[str, frozenset[str]]] = {
     "resources/unsubscribe": _LOCATED,
     "completion/complete": frozenset({"ref", "argument", "context", "_meta"}),
 }
+
+
+class _Digested(Struct, frozen=True, kw_only=True):
+    """What a call's digest is over, its members in RFC 8785's order; strings are written as there."""
+
+    arguments: Raw
+    connector: str
+    contract: str
+    inputResponses: Raw | UnsetType  # noqa: N815 - MCP's spelling
+    method: str
+    name: str
+    task: str
 
 
 class _Address(NamedTuple):
@@ -95,11 +108,19 @@ def continued(call: Call, *, task: str, contract: str, principal: str, now: int)
 
 
 def _digest(call: Call, answers: Raw | None, *, task: str, contract: str) -> str:
-    # Keys in RFC 8785 order: "arguments" sorts before "connector", "inputResponses" before "method", "task" after.
-    begin = canonical({"connector": call.connector, "contract": contract})
-    end = canonical({"method": call.method, "name": call.name, "task": task})
-    between = b"," if answers is None else b',"inputResponses":' + bytes(answers) + b","
-    return digest(b'{"arguments":' + bytes(call.canonical) + b"," + begin[1:-1] + between + end[1:])
+    return digest(
+        msgspec.json.encode(
+            _Digested(
+                arguments=call.canonical,
+                connector=call.connector,
+                contract=contract,
+                inputResponses=UNSET if answers is None else answers,
+                method=call.method,
+                name=call.name,
+                task=task,
+            )
+        )
+    )
 
 
 def _addressed(method: str, params: dict[str, Any]) -> _Address:

@@ -115,6 +115,8 @@ class State:
     def counters(self, prefix: str) -> dict[str, int]:
         """All counters whose name begins with `prefix`; quick for `task/<id>/` and longer."""
         group = _group(prefix)
+        if group and group == prefix:
+            return {name: self._counters[name] for name in self._groups.get(group, ())}
         # A prefix without two whole segments may begin the names of many groups.
         names = self._groups.get(group, ()) if group else self._counters
         return {name: self._counters[name] for name in names if name.startswith(prefix)}

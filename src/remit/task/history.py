@@ -29,14 +29,12 @@ def reservations(task: Task, target: str, *, classified: Classified) -> dict[str
 def history(counters: Mapping[str, int], task_id: str) -> History:
     """The task's history, from its counters; those of other tasks do not count."""
     prefix = prefix_of(task_id)
-    own = {name.removeprefix(prefix): count for name, count in counters.items() if name.startswith(prefix)}
+    under: dict[str, dict[str, int]] = {"calls": {}, "tier": {}, "tool": {}, "class": {}}
+    for counter, count in counters.items():
+        if counter.startswith(prefix):
+            kind, _, name = counter[len(prefix) :].partition("/")
+            if kind in under:
+                under[kind][name] = count
     return History(
-        calls=own.get("calls", 0),
-        tiers=_under("tier/", own),
-        tools=_under("tool/", own),
-        data_classes=_under("class/", own),
+        calls=under["calls"].get("", 0), tiers=under["tier"], tools=under["tool"], data_classes=under["class"]
     )
-
-
-def _under(prefix: str, counters: Mapping[str, int]) -> dict[str, int]:
-    return {name.removeprefix(prefix): count for name, count in counters.items() if name.startswith(prefix)}
