@@ -34,7 +34,7 @@ from remit.commit.model import Warrant
 from remit.edge.api.door import person
 from remit.edge.mcp.backend import Backend, DoorSettings
 from remit.edge.mcp.door import agents_door
-from remit.edge.mcp.exchange import App, Cancelled
+from remit.edge.mcp.exchange import LEFT, App, Cancelled
 from remit.edge.mcp.governed import Governed
 from remit.forward import outgoing
 from remit.forward.facts import Told
@@ -333,6 +333,7 @@ class _Walk:
             "raw_path": self.desk.path.encode(),
             "query_string": b"",
             "headers": self.headers,
+            "extensions": {LEFT: set()},
         }
         await door(scope, receive, send)
         assert sent[0]["status"] == 200

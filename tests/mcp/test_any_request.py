@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from remit.edge.mcp.backend import DoorSettings
 from remit.edge.mcp.door import agents_door
+from remit.edge.mcp.exchange import LEFT
 from remit.identity.resource import Site
 from tests.mcp.conftest import MODERN, headers_for, modern
 from tests.mcp.simulated import ADA, SimulatedBackend
@@ -66,6 +67,7 @@ def answered(
 
     raw = [(name.lower().encode(), value.encode()) for name, value in {"host": "127.0.0.1", **headers}.items()]
     scope = {"type": "http", "method": "POST", "raw_path": path.encode(), "query_string": b"", "headers": raw}
+    scope["extensions"] = {LEFT: set()}
     asyncio.run(agents_door(backend, SETTINGS)(scope, receive, send))
     start, content = sent
     return start["status"], content["body"]

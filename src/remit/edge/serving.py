@@ -16,14 +16,14 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from remit.edge.mcp.exchange import App
+from remit.edge.mcp.exchange import LEFT, App, Left
 from remit.errors import CallerFault, ConfigFault
 from remit.limits import CONNECTIONS_MAX, REQUEST_ARRIVES_S
 
@@ -234,6 +234,10 @@ class _Protocol(HttpToolsProtocol):
     parsing: bool = False
     read: bytes = b""
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.left: Left = set()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.since = self.loop.time()
@@ -241,11 +245,18 @@ class _Protocol(HttpToolsProtocol):
         if self.read:
             self.data_received(b"")
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for act in list(self.left):
+            act()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.parsing = True
+        known: dict[str, Any] = {LEFT: self.left}
         if self.peer is not None:
-            self.scope["extensions"] = {PEER_UID: self.peer}  # type: ignore[dict-item]
+            known[PEER_UID] = self.peer
+        self.scope["extensions"] = known
 
     def data_received(self, data: bytes) -> None:
         # uvicorn types the cycle as always there; before the first request it is None.

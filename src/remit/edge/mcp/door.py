@@ -16,7 +16,7 @@ import msgspec
 
 from remit.edge.mcp.agreement import agreed, unsupported
 from remit.edge.mcp.backend import Backend, DoorSettings
-from remit.edge.mcp.exchange import App, Gone, Receive, Scope, Send, check_media, headers_of, read_body
+from remit.edge.mcp.exchange import LEFT, App, Gone, Left, Receive, Scope, Send, check_media, headers_of, read_body
 from remit.edge.mcp.hub import Hub
 from remit.edge.mcp.methods import Methods
 from remit.edge.mcp.render import Renderer
@@ -74,7 +74,7 @@ class _Door:
             if found is None:
                 return self._document(scope["method"], path)
             endpoint = Endpoint(found[1].decode() if found[1] else None, url)
-            return await self._endpoint(scope, headers, at=_At(endpoint, receive, stream))
+            return await self._endpoint(scope, headers, at=_At(endpoint, receive, scope["extensions"][LEFT], stream))
         except Denied as no:
             raise _closed(no, url) from no
 
@@ -88,7 +88,7 @@ class _Door:
         return _json({"status": "ok"}) if method == "GET" and path == b"/healthz" else Response(status=404)
 
     async def _endpoint(self, scope: Scope, headers: dict[str, str], *, at: "_At") -> Response:
-        endpoint, receive, stream = at
+        endpoint, receive, _, stream = at
         if scope["method"] not in {"POST", "GET", "DELETE"}:
             return Response(status=405, headers=((b"allow", b"POST, GET, DELETE"),))
         presented = [headers["authorization"]] if "authorization" in headers else []
@@ -113,7 +113,7 @@ class _Door:
             endpoint=endpoint,
             principal=principal,
             token=token,
-            receive=receive,
+            left=at.left,
             stream=stream,
             modern=_is_modern(message, headers),
         )
@@ -147,7 +147,7 @@ class _Door:
             endpoint=sender.endpoint,
             principal=sender.principal,
             token=sender.token,
-            receive=at.receive,
+            left=at.left,
             stream=at.stream,
             session=session,
         )
@@ -200,6 +200,7 @@ class _At(NamedTuple):
 
     endpoint: Endpoint
     receive: Receive
+    left: Left
     stream: Stream
 
 

@@ -21,8 +21,9 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# How long a call runs before anyone looks whether its client is still there: most calls end sooner.
-_WATCH_AFTER_S: Final = 0.02
+# Under this name the server gives, with each request, the set of those to be called when its connection ends.
+LEFT: Final = "remit.left"
+Left = set[Callable[[], None]]
 _LENGTH: Final = re.compile(r"[0-9]{1,18}\Z")
 _READ: Final = {
     name: name.decode()
@@ -149,34 +150,22 @@ class Cancelled(asyncio.Event):
 
 
 class Leaving:
-    """While inside, sets `cancelled` when the client closes the connection.
+    """While inside, sets `cancelled` when the client closes the connection. `left` is the server's list of whom to call
+    then.
 
     On the modern wire closing is how a client cancels. Older revisions leave it open; since this door cannot resume
     a stream, nobody could ever read that answer either, so it counts as cancelling there too.
     """
 
-    def __init__(self, receive: Receive, cancelled: Cancelled) -> None:
-        self._receive = receive
+    def __init__(self, left: Left, cancelled: Cancelled) -> None:
+        self._left = left
         self._cancelled = cancelled
-        self._watching: asyncio.Task[None] | None = None
 
     def __enter__(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._start)
+        self._left.add(self._cancelled.set)
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
-            # Else the two would hold each other, and the call's result, until the garbage collector came.
-            self._watching = None
-
-    def _start(self) -> None:
-        self._watching = asyncio.ensure_future(self._watch())
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._cancelled.set()
+        self._left.discard(self._cancelled.set)
 
 
 async def respond(send: Send, response: Response) -> None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from remit.call import Ask, Client
 from remit.case import Hears
-from remit.edge.mcp.exchange import Cancelled, Leaving, Receive, label
+from remit.edge.mcp.exchange import Cancelled, Leaving, Left, label
 from remit.edge.mcp.rpc import Message, notification
 from remit.edge.mcp.sessions import Session
 from remit.edge.mcp.stream import Stream
@@ -34,7 +34,7 @@ class Request(Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     principal: Principal
     token: str | None
-    receive: Receive
+    left: Left
     stream: Stream
     session: Session | None = None
     modern: bool = False
@@ -88,7 +88,7 @@ class Request(Struct, frozen=True, kw_only=True):
     async def cancellable(self, work: Callable[[Cancelled], Awaitable[T]]) -> T:
         """What `work` gives; it learns when the client cancels it or goes away."""
         cancelled = Cancelled()
-        with Leaving(self.receive, cancelled):
+        with Leaving(self.left, cancelled):
             if self.session is None or self.message.id is None:
                 return await work(cancelled)
             with self.session.running(self.message.id, cancelled):
