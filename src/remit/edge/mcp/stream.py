@@ -15,6 +15,7 @@ from remit.edge.mcp.rpc import Response
 # What waits for a client that reads slowly: some thousand notifications.
 _WAITING_BYTES_MAX: Final = 1024 * 1024
 _QUIET_S: Final = 15.0
+_ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -102,5 +103,5 @@ class Stream:
 
 
 def _event(message: bytes) -> bytes:
-    # JSON holds no line break outside of strings, and inside them only escaped ones.
-    return b"event: message\ndata: " + message + b"\n\n"
+    # What a server wrote is passed on as it is, line breaks between its tokens included; inside strings none can stand.
+    return b"event: message\ndata: " + message.translate(_ONE_LINE) + b"\n\n"
