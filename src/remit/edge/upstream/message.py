@@ -92,10 +92,6 @@ class Message(Struct, frozen=True):
         return int(written) if self.method is None and _NUMBER.match(written) else None
 
 
-class _Errs(Struct):
-    error: Raw = Raw(b"")
-
-
 class _Progress(Struct):
     progressToken: int  # noqa: N815 - MCP's spelling
 
@@ -109,7 +105,7 @@ class _Tagged(Struct):
 
 
 _TAGGED: Final = msgspec.json.Decoder(_Tagged)
-_ERRORS: Final = msgspec.json.Decoder(_Errs)
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 _PROGRESS: Final = msgspec.json.Decoder(_Progress)
 _MESSAGES: Final = msgspec.json.Decoder(Message)
 
@@ -153,10 +149,10 @@ def listened_by(message: Message) -> int | None:
 
 
 def answer_bytes(asked: Message, answer: Raw) -> bytes:
-    """The client's answer to a server's request: its result, or the error it answered with."""
-    error = _ERRORS.decode(answer)
-    if error.error:
-        return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (bytes(asked.id), bytes(error.error))
+    """The client's answer to a server's request: its result, or the error it answered with, if that is all it says."""
+    members = _MEMBERS.decode(answer)
+    if members.keys() == {"error"}:
+        return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (bytes(asked.id), bytes(members["error"]))
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (bytes(asked.id), bytes(answer))
 
 
