@@ -30,6 +30,8 @@ class Door:
         """Status, headers and decoded JSON body (None if empty) of a POST of exactly these bytes."""
         async with self.client.post(self.url + path, data=body, headers=headers) as response:
             content = await response.read()
+            if response.content_type == "text/event-stream":
+                content = events_of(content)[-1]
             return response.status, response.headers, msgspec.json.decode(content) if content else None
 
     async def modern(self, method: str, params: dict[str, Any] | None = None, **options: Any) -> tuple[int, Any, Any]:
@@ -49,6 +51,15 @@ class Door:
         ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         assert (await self.send(msgspec.json.encode(ready), session, path=path))[0] == 202
         return session
+
+
+def events_of(content: bytes) -> list[bytes]:
+    """The messages of a whole event stream, each exactly as the door frames one."""
+    *events, rest = content.split(b"\n\n")
+    assert rest == b""
+    events = [event for event in events if event != b":"]
+    assert all(event.startswith(b"event: message\ndata: {") and event.count(b"\n") == 1 for event in events)
+    return [event.removeprefix(b"event: message\ndata: ") for event in events]
 
 
 def plain(token: str = ADA) -> dict[str, str]:

@@ -136,7 +136,8 @@ async def test_leaving_abandons_what_still_runs(door: Door) -> None:
         (b"{", -32700),
         (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600),
         (b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', -32600),
-        (b'{"jsonrpc":"2.0","id":1,"result":{}}', -32600),
+        (b'{"jsonrpc":"2.0","id":1,"result":[]}', -32600),
+        (b'{"jsonrpc":"2.0","id":1,"result":{},"error":{}}', -32600),
         (rb'{"jsonrpc":"2.0","id":"\ud800","method":"ping"}', -32700),
     ],
 )

@@ -12,19 +12,20 @@ from tests.mcp.simulated import BOB, contract, tool
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DECISION = "io.remit/decision"
+CHANGES = {"listChanged": True}
 
 
 async def test_a_modern_client_discovers(door: Door) -> None:
     _, _, body = await door.modern("server/discover")
     wire.DiscoverResult.model_validate(body["result"], strict=True)
     assert body["result"]["supportedVersions"] == ["2026-07-28", "2025-11-25", "2025-06-18"]
-    assert body["result"]["capabilities"] == {"tools": {}, "prompts": {}, "resources": {}}
+    assert body["result"]["capabilities"] == dict.fromkeys(("tools", "prompts", "resources"), CHANGES)
     assert body["result"]["_meta"]["io.modelcontextprotocol/serverInfo"] == {"name": "remit", "version": "1.2.3"}
 
 
 async def test_the_aggregate_offers_no_resources(door: Door) -> None:
     _, _, body = await door.modern("server/discover", path="/mcp")
-    assert body["result"]["capabilities"] == {"tools": {}, "prompts": {}}
+    assert body["result"]["capabilities"] == {"tools": CHANGES, "prompts": CHANGES}
     for method in ("resources/list", "resources/templates/list", "resources/read"):
         params = {"uri": "notes://one"} if method == "resources/read" else {}
         status, _, body = await door.modern(method, params, path="/mcp")

@@ -40,7 +40,7 @@ async def test_out_of_reach_and_unknown_are_byte_for_byte_alike(
     assert all(b"secret" not in content for _, _, content in answers)
 
 
-@pytest.mark.parametrize("reason", [reason for reason in WORDS if not reason.startswith("identity.")])
+@pytest.mark.parametrize("reason", [reason for reason in WORDS if not reason.startswith(("identity.", "call.answer"))])
 async def test_every_reason_is_told_in_words(door: Door, reason: Reason) -> None:
     door.backend.refusal = Refusal(reason=reason, detail="because", verdict="DENY", receipt="r")
     _, _, body = await door.modern("tools/call", {"name": "echo"})
@@ -78,5 +78,14 @@ async def test_a_token_that_is_found_bad_later_is_challenged_too(door: Door, rea
 
 async def test_a_refused_prompt_is_an_error_outside_the_reserved_codes(door: Door) -> None:
     status, _, body = await door.modern("prompts/get", {"name": "absent"})
-    assert (status, body["error"]["code"]) == (200, 4403)
+    assert (status, body["error"]["code"]) == (200, -32602)
     assert body["error"]["data"][DECISION]["reason"] == "schema.unknown"
+    door.backend.refusal = Refusal(reason=Reason.POLICY_DENIED, detail="", verdict="DENY", receipt="r")
+    status, _, body = await door.modern("prompts/get", {"name": "greet"})
+    assert (status, body["error"]["code"]) == (200, 4403)
+
+
+async def test_answers_that_are_refused_are_told_the_client_whose_they_are_not_the_model(door: Door) -> None:
+    door.backend.refusal = Refusal(reason=Reason.CALL_ANSWER, detail="they come too late", verdict="DENY", receipt="r")
+    status, _, body = await door.modern("tools/call", {"name": "echo"})
+    assert (status, body["error"]) == (400, {"code": -32602, "message": "they come too late"})

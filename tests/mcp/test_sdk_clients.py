@@ -35,6 +35,7 @@ async def test_an_agent_lists_and_calls_tools(door: Door, mode: str) -> None:
     async with connected(door, mode) as client:
         listed = await client.list_tools()
         assert [tool.name for tool in listed.tools] == [
+            "asks",
             "broken",
             "echo",
             "fail",

@@ -35,7 +35,7 @@ async def test_a_handshake_agrees_on_a_revision_with_sessions(door: Door, asked:
     assert body["result"] == {
         "protocolVersion": agreed,
         "serverInfo": {"name": "remit", "version": "1.2.3"},
-        "capabilities": {"tools": {}, "prompts": {}, "resources": {}},
+        "capabilities": {key: {"listChanged": True} for key in ("tools", "prompts", "resources")},
         "instructions": "instructions of notes",
     }
 

@@ -105,6 +105,7 @@ class Methods:
             token = next(iter(given.values())).token if given else ask.token
             params = {**(request.message.params or {}), **answers}
             ask = msgspec.structs.replace(ask, params=params, round=answered.round, token=token)
+        self._backend.abandon(answered)
         return UNANSWERED
 
     async def _listing(self, request: Request) -> Response:
