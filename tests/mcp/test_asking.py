@@ -186,7 +186,7 @@ async def test_a_server_may_ask_so_often_and_no_more(asks: Door, monkeypatch: An
     asks.backend.asks_again = 100
     session = await able(asks)
     async with told(asks, call("asks"), session) as back:
-        for _ in range(3):
+        for _ in range(2):
             question = await back.next()
             assert question["method"] == "elicitation/create"
             await answers(asks, session, question["id"], result=YES)

@@ -91,13 +91,14 @@ class Methods:
 
     async def _carried(self, request: Request, ask: Ask, cancelled: Cancelled) -> Released | Asking | Refusal:
         """A call, and for a client that is asked over its session every further one that its answers are."""
-        hears = request.hears()
-        for _ in range(ROUNDS_MAX):
+        hears, session = request.hears(), request.session
+        rounds = 1
+        while True:
             answered = await self._backend.answer(ask, cancelled, hears)
-            session = request.session
             if session is None or not isinstance(answered, Asking):
                 return answered
-            given = await asked(session, answered, stream=request.stream, cancelled=cancelled)
+            more = rounds < ROUNDS_MAX
+            given = await asked(session, answered, stream=request.stream, cancelled=cancelled) if more else None
             if given is None:
                 self._backend.abandon(answered)
                 return UNANSWERED
@@ -105,8 +106,7 @@ class Methods:
             token = next(iter(given.values())).token if given else ask.token
             params = {**(request.message.params or {}), **answers}
             ask = msgspec.structs.replace(ask, params=params, round=answered.round, token=token)
-        self._backend.abandon(answered)
-        return UNANSWERED
+            rounds += 1
 
     async def _listing(self, request: Request) -> Response:
         if request.session is not None and request.stream.accepted:
