@@ -20,6 +20,7 @@ from remit.limits import (
     RESULT_CHECKED_BYTES_MAX,
 )
 from remit.reasons import Denied, Reason
+from remit.result.note import labelled
 
 UNTRUSTED: Final = ("untrusted",)
 _EMPTY: Final = Raw(b"{}")
@@ -90,19 +91,22 @@ def _asking(result: Raw, held: str, sender: Sender) -> Asking | Withheld:
         return _withheld(Reason.RESULT_SCHEMA, "it asks for input, and for none")
     if len(said.inputRequests) > QUESTIONS_MAX or len(bytes(result)) > QUESTIONS_BYTES_MAX:
         return _withheld(Reason.RESULT_TOO_LARGE, f"at most {QUESTIONS_MAX} questions are relayed")
-    for question in said.inputRequests.values():
+    asked: dict[str, Question] = {}
+    for key, question in said.inputRequests.items():
         if ASKS.get(question.method) not in sender.client.capabilities:
             return _withheld(Reason.RESULT_UNSUPPORTED, f"`{question.method[:40]}`")
+        if (params := labelled(question.params)) is None:
+            return _withheld(Reason.RESULT_SCHEMA, "it asks for input in no form that is known")
+        asked[key] = Question(method=question.method, params=Raw(msgspec.json.encode(params)))
     about = Round(
         call=sender.call,
         digest=sender.digest,
         principal=sender.principal,
         expires=sender.now + ANSWER_WAIT_S * 1000,
-        asked={key: question.method for key, question in said.inputRequests.items()},
+        asked={key: question.method for key, question in asked.items()},
         state=said.requestState,
         held=held,
     )
-    asked = {key: Question(method=one.method, params=one.params) for key, one in said.inputRequests.items()}
     return Asking(questions=asked, round=about, labels=UNTRUSTED)
 
 

@@ -16,7 +16,7 @@ from remit.limits import NOTE_BYTES_MAX
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _OWN: Final = "io.remit/"
 _LABELS: Final = {f"{_OWN}labels": ("untrusted",)}
-_MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw] | None)
 _META: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -33,12 +33,19 @@ def passing(method: str, params: Raw, client: Client) -> dict[str, Any] | None:
     """
     if len(bytes(params)) > NOTE_BYTES_MAX or not _wanted(method, params, client):
         return None
+    members = labelled(params)
+    if members is not None:
+        members.pop("progressToken", None)
+    return members
+
+
+def labelled(params: Raw) -> dict[str, Any] | None:
+    """The params of what a server says or asks, with our labels and none of its own; None if they are no object."""
     try:
-        members: dict[str, Any] = dict(_MEMBERS.decode(params))
+        members: dict[str, Any] = dict(_MEMBERS.decode(params) or {})
         meta = _META.decode(members.get("_meta", b"{}"))
     except (msgspec.DecodeError, RecursionError):
         return None
-    members.pop("progressToken", None)
     return {**members, "_meta": {key: value for key, value in meta.items() if not key.startswith(_OWN)} | _LABELS}
 
 
