@@ -54,8 +54,8 @@ class Gateway:
     async def call(
         self, target: str, arguments: Mapping[str, Any] | None = None, *, who: str = "ada/t1", **options: Any
     ) -> Reply:
-        """One call of `connector/tool` by `agent/task`. `options`: kind, timeout_s, meta, intent, told, client, answers,
-        state, held.
+        """One call of `connector/tool` by `agent/task`. `options`: kind, timeout_s, meta, intent, told, client,
+        answers, state, held.
         """
         connector, _, name = target.partition("/")
         agent, _, task = who.partition("/")

@@ -94,6 +94,22 @@ def asks(number):
     say({"id": {"no": "id"}, "method": "ping"})
 
 
+def ask(number, *after):
+    """Ask for a word; the answer to the call is what was answered."""
+    say({"id": f"q{number}", "method": "elicitation/create", "params": {"message": "which word?"}})
+    for act in after:
+        act(number)
+
+
+def answered(message):
+    if str(message["id"])[:1] == "q":
+        result(int(message["id"][1:]), answer=message)
+    else:
+        state["answers"].append(message)
+        if len(state["answers"]) == 3:
+            result(state["asked_in"], answers=state["answers"])
+
+
 def closes_stdout(number):
     os.close(1)
     time.sleep(30)
@@ -113,6 +129,9 @@ CALLS = {
     "twice": twice,
     "drift": drift,
     "asks": asks,
+    "ask": ask,
+    "ask_and_end": lambda number: ask(number, result),
+    "ask_and_die": lambda number: ask(number, lambda _: os._exit(3)),
     "fork": lambda number: result(number, child=forked(leaves=False)),
     "leave": lambda number: result(number, child=forked(leaves=True)),
     "env": lambda number: result(number, env=dict(os.environ)),
@@ -150,9 +169,7 @@ def answer(message, line):
     elif method == "notifications/cancelled":
         state["cancelled"].append(params["requestId"])
     elif method is None:
-        state["answers"].append(message)
-        if len(state["answers"]) == 3:
-            result(state["asked_in"], answers=state["answers"])
+        answered(message)
     elif number is not None:
         say({"id": number, "error": {"code": -32601, "message": "no such method"}})
 

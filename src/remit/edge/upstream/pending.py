@@ -29,6 +29,7 @@ from remit.edge.upstream.message import (
 )
 from remit.edge.upstream.wire import Heard, Held, timed_out
 from remit.errors import UpstreamFault
+from remit.limits import QUESTIONS_MAX
 
 _NOISE_BYTES: Final = 500
 
@@ -40,6 +41,11 @@ class _Course:
         self.request = request
         self.ready: asyncio.Queue[Answer | Message | UpstreamFault] = asyncio.Queue()
         self.done = False
+
+    @property
+    def waits_for_more(self) -> bool:
+        """Whether another question is kept until somebody asks it: those before it come first."""
+        return not self.done and self.ready.qsize() < QUESTIONS_MAX
 
     def settle(self, outcome: Answer | UpstreamFault) -> None:
         """The first ending counts."""
@@ -149,7 +155,7 @@ class Pending:
             about = self._about(message)
             hears = about.request.told if about is not None else None
             (hears or self._heard)(method, message.params)
-        elif (asked := self._alone(lambda request: request.answers(method))) is not None:
+        elif (asked := self._alone(lambda request: request.answers(method))) is not None and asked.waits_for_more:
             asked.ready.put_nowait(message)
         elif (response := response_bytes(message)) is not None:
             self._tell(response)
