@@ -151,11 +151,14 @@ def said(ground: Ground, request: Request, *, context: dict[str, Any]) -> Said:
     else the permits that hold in all of them are the answer (Cedar, authorization semantics). A test holds it against
     the engine asked of all at once.
     """
-    each = [_heard(part, ground, request, context=context) for part in ground.slice.parts]
-    forbids = frozenset[str]().union(*(one.reasons for one in each if not one.allowed))
-    permits = frozenset[str]().union(*(one.reasons for one in each if one.allowed))
-    errors = tuple(sorted({error for one in each for error in one.errors}))
-    return Said(bool(permits) and not forbids, forbids or permits, errors)
+    forbids: set[str] = set()
+    permits: set[str] = set()
+    errors: set[str] = set()
+    for part in ground.slice.parts:
+        heard = _heard(part, ground, request, context=context)
+        (permits if heard.allowed else forbids).update(heard.reasons)
+        errors.update(heard.errors)
+    return Said(bool(permits) and not forbids, frozenset(forbids or permits), tuple(sorted(errors)))
 
 
 def _heard(part: Part, ground: Ground, request: Request, *, context: dict[str, Any]) -> Said:
@@ -177,6 +180,8 @@ def _blind(ground: Ground, untyped: Sequence[str]) -> tuple[str, ...]:
 
     `context.args has amount` would be false of it, and a forbid that asks so would not hold.
     """
+    if not untyped:
+        return ()
     return tuple(sorted({policy for policy, read in ground.slice.guards for sent in untyped if _overlap(read, sent)}))
 
 
@@ -188,6 +193,9 @@ def _failures(result: cedarpy.AuthzResult) -> tuple[str, ...]:
     """Diagnostics without values: an engine message can quote an argument, and these go into the record."""
     if result.decision is cedarpy.Decision.NoDecision:
         return ("the engine gave no decision",)
-    found = (_FAILED.match(error) for error in result.diagnostics.errors)
+    errors = result.diagnostics.errors
+    if not errors:
+        return ()
+    found = (_FAILED.match(error) for error in errors)
     failed = (f"`{match[1]}` cannot be evaluated: {match[2] or 'a value does not suit it'}" for match in found if match)
-    return tuple(sorted(failed)) or ("a policy cannot be evaluated",) * bool(result.diagnostics.errors)
+    return tuple(sorted(failed)) or ("a policy cannot be evaluated",)

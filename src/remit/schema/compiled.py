@@ -9,7 +9,7 @@ branches match.
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from operator import mul
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,7 @@ from remit.schema.walk import Document, escaped
 
 _WORLD: Final = "remit:world"
 _NAMING: Final = ("/properties", "/patternProperties")
+_NESTING: Final = (dict, list)
 _ADVICE: Final = "ask the owner of the tool server to correct it"
 
 
@@ -137,14 +138,13 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
 
 def _levels(value: Any) -> list[int]:
     """How many values there are at depth 0, 1, …, objects and arrays only below the top."""
-    levels, inside = [1], [value]
-    while True:
-        inside = [inner for outer in inside for inner in _inside(outer)]
-        if not inside:
-            return levels
+    levels, inside = [1], _inside(value)
+    while inside:
         levels.append(len(inside))
+        inside = [inner for outer in inside for inner in _inside(outer)]
+    return levels
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _inside(value: Any) -> list[Any]:
     members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return (inner for inner in members if isinstance(inner, dict | list))
+    return [inner for inner in members if isinstance(inner, _NESTING)]

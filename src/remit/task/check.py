@@ -62,7 +62,7 @@ def _alive(task: Task, standing: Standing) -> None:
 
 def _in_scope(scope: Scope, target: str, *, connector: Connector, classified: Classified) -> None:
     possible = possible_tiers(classified.row)
-    if not any(reaches(pattern, target) for pattern in scope.tools) or not possible & set(scope.tiers):
+    if not any(reaches(pattern, target) for pattern in scope.tools) or possible.isdisjoint(scope.tiers):
         raise Denied(Reason.TASK_SCOPE, f"`{target}` is not in the task's scope")
     if connector.tenant != scope.tenant:
         raise Denied(Reason.TASK_TENANT, f"`{target}` is another tenant's")
