@@ -22,7 +22,7 @@ from bench import tools
 from bench.home import AGENT, CONNECTOR, Desk
 from bench.load import request_of
 from remit import app
-from remit.answer import Asking, Released, Withheld
+from remit.answer import Released
 from remit.approval import approved
 from remit.call import Ask, call_digest, decode
 from remit.canonical import canonical, digest, parse
@@ -304,10 +304,10 @@ class _Walk:
         )
 
     def _out(self) -> Outgoing:
-        return outgoing(self.case.call, self.case.tool.row, client=self.case.speaks)
+        return outgoing(self.case.call, self.case.tool.row, client=self.case.speaks(self.world))
 
-    def _inspected(self) -> Released | Asking | Withheld:
-        return inspect(self.reply, self.case.tool, self.case.sender(self.case.speaks, self.world))
+    def _inspected(self) -> object:
+        return inspect(self.reply, self.case.tool, self.case.sender(self.case.speaks(self.world), self.world))
 
     def _door(self, backend: Backend) -> App:
         site = site_of(self.case.view.declared.gateway)
