@@ -1,7 +1,7 @@
 """What the door needs from the gateway behind it, as a contract in words, and what an operator sets."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -13,6 +13,8 @@ from remit.edge.mcp.exchange import Cancelled
 from remit.identity.model import Principal
 from remit.identity.resource import Site
 from remit.reasons import Reason
+
+_KINDS: Final[tuple[ContractKind, ...]] = ("tool", "prompt", "resource", "template")
 
 
 class Backend(Protocol):
@@ -75,6 +77,17 @@ class Backend(Protocol):
     async def refused(self, reason: Reason, detail: str, *, who: Principal | None) -> None:
         """A request was refused before it became a call: on record if it is proven who sent it, else counted."""
         ...
+
+
+async def reach(backend: Backend, ask: Ask) -> bool | Refusal:
+    """Whether anything that is asked about is within the caller's reach; a refusal if the caller may ask nothing."""
+    for kind in _KINDS:
+        found = await backend.listed(ask, kind)
+        if isinstance(found, Refusal):
+            return found
+        if found:
+            return True
+    return False
 
 
 class DoorSettings(Struct, frozen=True, kw_only=True):

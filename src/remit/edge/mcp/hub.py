@@ -43,20 +43,28 @@ class Attended(Protocol):
 
 class Listener:
     """One stream to a client of `agent` at the endpoint of `connector` (None: the aggregate). `kinds` are the lists it
-    hears of, `uris` the resources, which may change while it listens; `say` is never waited for.
+    hears of, `uris` the resources, which may change while it listens; `say` is never waited for. While nothing there is
+    within its reach, it hears nothing.
     """
 
     def __init__(self, agent: str, connector: str | None, *, kinds: Iterable[str], uris: set[str], say: Say) -> None:
         self.agent, self.connector = agent, connector
         self.kinds, self.uris, self.say = frozenset(kinds), uris, say
         self.speaks: Client = NOBODY
+        self.reaches = False
         self.moved = asyncio.Event()
         self._told: dict[str, float] = {}
+
+    def sees(self, reaches: bool) -> None:
+        """Whether anything is within reach was asked again; what is seen for the first time are changed lists."""
+        first, self.reaches = reaches and not self.reaches, reaches
+        for kind in sorted(self.kinds) if first else ():
+            self.changed(kind, surely=True)
 
     def changed(self, kind: str, *, surely: bool) -> None:
         """A list changed, as we know or a server says."""
         now = asyncio.get_running_loop().time()
-        if kind in self.kinds and (surely or now - self._told.get(kind, -_AGAIN_S) >= _AGAIN_S):
+        if self.reaches and kind in self.kinds and (surely or now - self._told.get(kind, -_AGAIN_S) >= _AGAIN_S):
             self._told[kind] = now
             self.say(f"notifications/{kind}{_CHANGED}", {})
 
@@ -83,13 +91,16 @@ class Hub:
             await attended.leave(listener.connector, listener.agent, listener.uris - wanted)
 
     def said(self, connector: str, agent: str, method: str, params: Raw) -> None:
-        """A server said something beside its answers, to one agent's session or (empty) to everybody's."""
-        for one in [one for one in self._listeners if one.connector == connector and agent in ("", one.agent)]:
+        """A server said something beside its answers, to one agent's session or (empty) to everybody's: there nobody
+        can tell about whose call a log message is, so it is nobody's to hear.
+        """
+        there = [one for one in self._listeners if one.connector == connector and one.reaches]
+        for one in [one for one in there if agent in ("", one.agent)]:
             if method.endswith(_CHANGED):
                 one.changed(method.split("/")[1], surely=False)
             elif method == _UPDATED:
                 _updated(one, params)
-            elif (heard := passing(method, params, one.speaks)) is not None:
+            elif agent and (heard := passing(method, params, one.speaks)) is not None:
                 one.say(method, heard)
 
     def refreshed(self, view: View) -> None:

@@ -6,14 +6,14 @@ changes, and now and then; when it may not, its token's expiry included, the str
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import msgspec
 
 from remit.answer import Refusal, Released
-from remit.edge.mcp.backend import Backend
+from remit.edge.mcp.backend import Backend, reach
 from remit.edge.mcp.exchange import Cancelled, accepts_events
 from remit.edge.mcp.hub import Hub, Listener
 from remit.edge.mcp.request import Request
@@ -48,7 +48,7 @@ class Listens:
             say=lambda method, params: _say(request, method, params),
         )
         listener.speaks = request.speaks()
-        with session.listening() as ended:
+        with session.listening() as ended, self._counted(request):
             await self._stream(request, listener, ended)
         return Response()
 
@@ -59,6 +59,10 @@ class Listens:
             raise Fault(400, Code.INVALID_PARAMS, message="`notifications` says what to listen for, on an event stream")
         if isinstance(found := await self._backend.listed(request.ask(), "tool"), Refusal):
             raise Denied(found.reason, found.detail)
+        with self._counted(request):
+            return await self._granted(request, wanted)
+
+    async def _granted(self, request: Request, wanted: Mapping[str, Any]) -> Response:
         uris = await self._subscribed(request, wanted.get("resourceSubscriptions"))
         flags = {flag: True for flag in _FLAGS if wanted.get(flag) is True}
         about = {_SUBSCRIPTION: request.message.id}
@@ -94,17 +98,23 @@ class Listens:
     async def _stream(
         self, request: Request, listener: Listener, ended: asyncio.Event, *, granted: Mapping[str, Any] | None = None
     ) -> None:
+        listener.reaches = await reach(self._backend, request.ask()) is True
+        # What happens from here on is heard, though the client learns only then that it is listened for.
+        await self._hub.join(listener, self._backend)
+        try:
+            request.stream.open()
+            if granted is not None:
+                listener.say("notifications/subscriptions/acknowledged", {"notifications": granted})
+            await request.cancellable(lambda cancelled: self._lasting(request, listener, (ended, cancelled)))
+        finally:
+            await self._hub.leave(listener, self._backend)
+
+    @contextmanager
+    def _counted(self, request: Request) -> Iterator[None]:
+        """One of the streams an agent may have, before anything is done for it."""
         self._backend.open_stream(request.principal)
         try:
-            # What happens from here on is heard, though the client learns only then that it is listened for.
-            await self._hub.join(listener, self._backend)
-            try:
-                request.stream.open()
-                if granted is not None:
-                    listener.say("notifications/subscriptions/acknowledged", {"notifications": granted})
-                await request.cancellable(lambda cancelled: self._lasting(request, listener, (ended, cancelled)))
-            finally:
-                await self._hub.leave(listener, self._backend)
+            yield
         finally:
             self._backend.close_stream(request.principal)
 
@@ -119,8 +129,9 @@ class Listens:
                 listener.moved.clear()
                 with suppress(asyncio.CancelledError):
                     await moved
-                if isinstance(await self._backend.listed(request.ask(), "tool"), Refusal):
+                if isinstance(found := await reach(self._backend, request.ask()), Refusal):
                     return
+                listener.sees(found)
         finally:
             for wait in waits:
                 wait.cancel()

@@ -13,7 +13,7 @@ from remit.answer import Asking, Refusal, Released, ServerError
 from remit.call import Ask
 from remit.edge.mcp.agreement import Mirrored, agrees, mirrored_by
 from remit.edge.mcp.asking import UNANSWERED, asked
-from remit.edge.mcp.backend import Backend
+from remit.edge.mcp.backend import Backend, reach
 from remit.edge.mcp.exchange import Cancelled
 from remit.edge.mcp.hub import Hub
 from remit.edge.mcp.listening import Listens
@@ -160,24 +160,16 @@ class Methods:
         return self._complete(request, {})
 
     async def _about(self, request: Request) -> dict[str, Any]:
-        """What every caller is told, and a connector's instructions only if something of it is within reach."""
+        """What every caller is told; of a connector only if something of it is within reach."""
         connector = request.endpoint.connector
         if connector is None:
             return {"capabilities": dict.fromkeys(("tools", "prompts"), _CHANGES), "instructions": _AGGREGATE}
+        if await reach(self._backend, request.ask()) is not True:
+            return {"capabilities": _relayed(None)}
         about: dict[str, Any] = {"capabilities": _relayed(self._backend.capabilities(connector))}
-        instructions = self._backend.instructions(connector)
-        if instructions and await self._reaches(request):
+        if instructions := self._backend.instructions(connector):
             about["instructions"] = instructions
         return about
-
-    async def _reaches(self, request: Request) -> bool:
-        for listing in LISTINGS.values():
-            found = await self._backend.listed(request.ask(), listing.kind)
-            if isinstance(found, Refusal):
-                return False
-            if found:
-                return True
-        return False
 
     async def _check_mirrored(self, request: Request) -> None:
         """`Mcp-Param-*` against the arguments, only for a tool the caller can see: the check must not tell more."""
