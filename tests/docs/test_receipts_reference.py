@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from remit.ledger.receipt import FORMAT, Actor, AnyBody, Asked, Intent, Receipt
+from tests.flow.test_questions import ABLE, ACCEPTED, ELICITATION, again, asked, asks
 from tests.world import World
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/receipts.md").read_text()
@@ -46,4 +47,7 @@ async def test_the_values_beside_receipts_are_those_of_the_page() -> None:
     await world.call(task)
     await world.call(task, "wipe")
     await world.call(await world.task(), "add")
+    world.server.answers = asks(a=ELICITATION)
+    ask = world.ask(task, speaks=ABLE)
+    await world.answer(again(ask, await asked(world, ask), {"a": ACCEPTED}))
     assert {name for receipt in await world.receipts() for name in receipt.values} == set(listed("Values"))
