@@ -90,11 +90,11 @@ def _torn_store(home):
     database.write_bytes(b"SQLite format 3\x00" + b"\xff" * 4096)
 
 
-def _forged_leaf_hash(home):
+def _forged_leaf(home):
     import sqlite3
 
     with sqlite3.connect(home / "state" / "remit.db") as db:
-        db.execute("UPDATE hashes SET hash = ? WHERE seq = 0", (b"\x00" * 32,))
+        db.execute("UPDATE leaves SET leaf = CAST(leaf || ? AS BLOB) WHERE seq = 0", (b" ",))
     db.close()
 
 
@@ -108,7 +108,7 @@ BROKEN = {
     "a program that is not there": (_missing_program, "tools", "/nowhere/server"),
     "no store": (_no_store, "ledger", "remit.db"),
     "a torn store": (_torn_store, "ledger", "remit.db"),
-    "a forged leaf": (_forged_leaf_hash, "ledger", "do not lead to the signed root"),
+    "a forged leaf": (_forged_leaf, "ledger", "do not lead to the signed root"),
 }
 
 
