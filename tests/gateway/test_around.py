@@ -3,6 +3,7 @@ stdio, with a running gateway between them.
 """
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from tests.gateway.running import PATIENCE_S, House, a_house, free_port, talking
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")]
 
 ASKER = Path(__file__).with_name("asker.py")
+OLD_CLIENT = Path(__file__).with_name("old_client.py")
 TOOLS = ("ask", "ask_all", "ask_twice", "ask_both", "impatient", "tell", "hang", "let_go")
 ERAS = ("legacy", "2026-07-28")
 LINES = ("legacy-http", "modern-http", "legacy-stdio", "modern-stdio")
@@ -323,3 +325,26 @@ async def test_after_a_restart_the_questions_of_before_can_no_longer_be_answered
     assert refused.status == 400
     assert refused.body["error"]["message"] == "`requestState` is not one of this gateway"
     assert len(place.log("modern-http")) == before
+
+
+@pytest.mark.real
+@pytest.mark.holds("ASK-RELAY")
+@pytest.mark.parametrize("line", LINES)
+async def test_the_older_sdks_client_is_asked_and_told_too(place: Place, line: str) -> None:
+    python = os.environ.get("REMIT_MCP130")
+    if not python:
+        pytest.skip("no client 1.30: set REMIT_MCP130 to the Python of an environment with `mcp==1.30.*`")
+    token = place.house.token(task=place.house.open(), connector=line)
+    process = await asyncio.create_subprocess_exec(
+        *(python, str(OLD_CLIENT), f"{place.house.url}/mcp/{line}", token), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert json.loads(output) == {
+        "asked": ["which word?", "first?", "second?", "which word?"],
+        "ask": "accept word-1",
+        "ask_twice": "accept word-2, accept word-3",
+        "ask_all": "accept word-4 | m plum | file:///home",
+        "tell": "told",
+        "progress": [[1, 2, "step 1"], [2, 2, "step 2"]],
+        "logged": [["warning", {"careful": True}]],
+    }
