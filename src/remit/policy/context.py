@@ -15,11 +15,10 @@ from remit.policy.typed import RecordOf, projected
 
 def context_of(request: Request, record: RecordOf | None) -> dict[str, Any]:
     """The context of a request whose arguments are typed by `record`, nothing approved; without `record`, none of
-    its arguments.
+    its arguments. Facts stay structs, which are written as records.
     """
     args, untyped = ({}, []) if record is None else projected(record, request.args)
-    facts: dict[str, Any] = msgspec.to_builtins(request.facts)
-    return {**facts, "args": args, "untyped": untyped, "approvals": []}
+    return {**msgspec.structs.asdict(request.facts), "args": args, "untyped": untyped, "approvals": []}
 
 
 def attributes_of(request: Request) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,7 @@ def explain(*, facts: bytes, arguments: bytes, contract: bytes, text: str) -> Ex
     found = policies({"policy": text})
     inside = Policies(found, Known(actions=(shape,)))
     decision = inside.decide(request)
-    context = context_of(request, typed(shape.schema))
+    context = msgspec.to_builtins(context_of(request, typed(shape.schema)))
     variables = {**attributes_of(request), "action": f"{request.action} ({request.tier})", "context": context}
     told = {policy.id: _explained(policy, variables) for policy in inside.considered(request)}
     return Explanation(

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
 from cedarpy import pst
+from msgspec import Struct, structs
 
 Path: TypeAlias = tuple[str, ...]
 Tree: TypeAlias = "dict[str, Tree] | None"
@@ -30,15 +31,15 @@ def tree(paths: Iterable[Path]) -> Tree:
     return {name: tree(inner[name]) for name in sorted(inner)}
 
 
-def pruned(value: Mapping[str, Any], reads: Tree) -> dict[str, Any]:
-    """What of a record is read."""
+def pruned(value: Any, reads: Tree) -> Any:
+    """What of a record, a dict or a struct, is read; anything else as it is."""
     if reads is None:
-        return dict(value)
-    return {
-        name: pruned(value[name], inner) if inner is not None and isinstance(value[name], dict) else value[name]
-        for name, inner in reads.items()
-        if name in value
-    }
+        return value
+    if isinstance(value, Struct):
+        value = structs.asdict(value)
+    if not isinstance(value, dict):
+        return value
+    return {name: pruned(value[name], inner) for name, inner in reads.items() if name in value}
 
 
 def _reads(node: Any) -> Iterator[Path]:
