@@ -151,6 +151,15 @@ async def impatient(ctx: Context) -> str:
 
 
 @server.tool()
+async def ask_beside(ctx: Context) -> str:
+    """Asks without saying for which call, as the SDK does by itself."""
+    with noted("ask_beside"):
+        roots = shown(await ctx.session.list_roots())
+        await ctx.report_progress(1, 1, "asked")
+        return roots
+
+
+@server.tool()
 async def tell(ctx: Context) -> str:
     """Says how far it is."""
     with noted("tell"):

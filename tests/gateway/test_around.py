@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::mcp.MCPDepre
 
 ASKER = Path(__file__).with_name("asker.py")
 OLD_CLIENT = Path(__file__).with_name("old_client.py")
-TOOLS = ("ask", "ask_all", "ask_twice", "ask_both", "impatient", "tell", "hang", "let_go")
+TOOLS = ("ask", "ask_all", "ask_twice", "ask_both", "impatient", "ask_beside", "tell", "hang", "let_go")
 ERAS = ("legacy", "2026-07-28")
 LINES = ("legacy-http", "modern-http", "legacy-stdio", "modern-stdio")
 ROW = """
@@ -192,6 +192,20 @@ async def test_every_question_and_answer_passes_between_any_two_eras(place: Plac
     outcomes = [one.outcome for one in place.outcomes(task)]
     assert outcomes[:4] == ["input_required", "completed"] * 2
     assert outcomes[-1] == "completed"
+
+
+@pytest.mark.holds("ASK-RELAY")
+@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("line", ["legacy-http", "legacy-stdio"])
+async def test_a_question_beside_the_call_it_is_about_passes_where_there_is_but_one(
+    place: Place, line: str, mode: str
+) -> None:
+    task, ends = place.house.open(), Ends()
+    async with connected(place, line, ends, mode=mode, task=task) as client:
+        assert await said(client, "ask_beside", ends) == "file:///home"
+    assert ends.progress == [(1, 1, "asked")]
+    outcomes = await asyncio.to_thread(place.outcomes, task)
+    assert [(one.outcome, one.notes) for one in outcomes] == [("input_required", 0), ("completed", 1)]
 
 
 @pytest.mark.holds("NOTE-ASKED", "NOTE-RECORD")

@@ -68,6 +68,11 @@ class Beside:
         finally:
             question.cancel()
 
+    def told(self, method: str, params: Raw) -> None:
+        """What the server says on the call's own stream is for whoever waits for the call now."""
+        if self.request.told is not None:
+            self.request.told(method, params)
+
     def end(self) -> None:
         """Nothing more is asked about the call."""
         self._besides.pop(self.number, None)

@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Mapping
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 from yarl import URL
 
@@ -91,10 +92,11 @@ class HttpWire:
         self._number += 1
         number = self._number
         body = request_bytes(number, request.method, params=request.params)
-        work = self._asked(request, number, body)
-        if not self._modern and request.outgoing is not None and request.outgoing.client.capabilities:
-            work = Beside(self, self._besides, number=number).step(work, request)
-        return await self.within(request, number, work)
+        if self._modern or request.outgoing is None or not request.outgoing.client.capabilities:
+            return await self.within(request, number, self._asked(request, number, body))
+        beside = Beside(self, self._besides, number=number)
+        work = self._asked(msgspec.structs.replace(request, told=beside.told), number, body)
+        return await self.within(request, number, beside.step(work, request))
 
     async def within(self, request: Request, number: int, work: Coroutine[None, None, Answer | Held]) -> Answer | Held:
         """What comes of one step of an exchange, in the time its request has."""

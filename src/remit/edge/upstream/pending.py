@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 
 from remit.edge.upstream.message import (
@@ -84,7 +85,8 @@ class Pending:
         course = self._waiting.get(number)
         if course is None:
             raise UpstreamFault("the tool server no longer waits for the answer", sent=False)
-        course.request = request
+        # How far it is, the server goes on to say by the token it was given with the call.
+        course.request = msgspec.structs.replace(request, token=course.request.token)
         self._tell(body)
         return await self._next(number, course)
 
