@@ -20,6 +20,7 @@ from remit.limits import POLICY_TYPE_DEPTH_MAX, POLICY_TYPES_MAX
 
 _PLAIN: Final = re.compile(r"(?!__)[A-Za-z0-9_$-]{1,128}\Z")
 _SCALARS: Final = {"string": "String", "integer": "Long", "boolean": "Boolean", "number": "decimal"}
+_PYTHON: Final = {"String": str, "Long": int, "Boolean": bool}
 _DECIMAL_MAX: Final = Decimal(2**63 - 1).scaleb(-4)
 _FOUR: Final = Decimal("0.0001")
 _NONE: Final = object()
@@ -81,16 +82,14 @@ def _members(record: RecordOf, value: Mapping[str, Any], *, untyped: list[str], 
 
 def _value(kind: Kind, value: Any) -> Any:
     """A value in full, or `_NONE`: nothing inside it may be lost."""
+    if isinstance(kind, str):
+        return _decimal(value) if kind == "decimal" else value if type(value) is _PYTHON[kind] else _NONE
     if isinstance(kind, SetOf):
         elements = [_value(kind.element, item) for item in value] if isinstance(value, list) else [_NONE]
         return _NONE if _NONE in elements else elements
-    if isinstance(kind, RecordOf):
-        untyped: list[str] = []
-        members = _members(kind, value, untyped=untyped) if isinstance(value, dict) else None
-        return _NONE if members is None or untyped else members
-    if kind == "decimal":
-        return _decimal(value)
-    return value if type(value) is {"String": str, "Long": int, "Boolean": bool}[kind] else _NONE
+    untyped: list[str] = []
+    members = _members(kind, value, untyped=untyped) if isinstance(value, dict) else None
+    return _NONE if members is None or untyped else members
 
 
 def _decimal(value: Any) -> Any:
