@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from remit.edge.upstream.message import Answer, Message, Request, answer_bytes
 from remit.edge.upstream.wire import Held
+from remit.limits import QUESTIONS_MAX
 
 _NONE: Final = Request(method="", params=b"", timeout_s=0)
 
@@ -89,9 +90,11 @@ Besides = dict[int, Beside]
 
 
 def ask_beside(besides: Besides, question: Message) -> bool:
-    """Put a question to the call it is taken to be about; False if there is none."""
+    """Put a question to the call it is taken to be about; False if there is none, or it was asked too much already."""
     found = [one for one in besides.values() if one.request.answers(question.method)]
-    if not found or (len(found) > 1 and any(one.request.shared for one in found)):
+    if not found or any(one.request.shared for one in found):
+        return False
+    if found[-1].asked.qsize() >= QUESTIONS_MAX:
         return False
     found[-1].asked.put_nowait(question)
     return True

@@ -33,6 +33,8 @@ from remit.errors import UpstreamFault
 from remit.limits import QUESTIONS_MAX
 
 _NOISE_BYTES: Final = 500
+# Calls given up and not answered that are remembered; a server answers those it was told of late, or never.
+_GIVEN_UP_MAX: Final = 1024
 
 
 class _Course:
@@ -66,6 +68,7 @@ class Pending:
         self._noise = noise
         self._numbers = count(1)
         self._waiting: dict[int, _Course] = {}
+        self._given_up: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -136,6 +139,8 @@ class Pending:
                 self._settle(message.answers, answer_of(message, size))
             except UpstreamFault as e:
                 self._settle(message.answers, e)
+        else:
+            self._given_up.discard(message.answers or 0)
 
     def fail(self, number: int, fault: UpstreamFault) -> None:
         """One request will not be answered."""
@@ -175,11 +180,12 @@ class Pending:
 
     def _alone(self, fits: Callable[[Request], bool]) -> _Course | None:
         """The latest request that fits. A line says not which call it means: where others' calls go over it too, there
-        has to be but one.
+        has to be but one, and none given up that the server may still be at.
         """
         found = [course for course in self._waiting.values() if fits(course.request)]
-        if len(found) > 1 and any(course.request.shared for course in found):
-            return None
+        if any(course.request.shared for course in found):
+            calls = sum(course.request.outgoing is not None for course in self._waiting.values())
+            return found[0] if calls == 1 and not self._given_up else None
         return found[-1] if found else None
 
     def _withdraw(self, request: Request, number: int) -> None:
@@ -187,6 +193,8 @@ class Pending:
             self._cancel(number)
 
     def _cancel(self, number: int) -> None:
+        if len(self._given_up) < _GIVEN_UP_MAX:
+            self._given_up.add(number)
         self._tell(notification_bytes("notifications/cancelled", {"requestId": number}))
 
 
