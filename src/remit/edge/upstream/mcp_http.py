@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping
 from http import HTTPStatus
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -51,6 +52,8 @@ from remit.limits import RESULT_BYTES_MAX
 
 EVENTS: Final = "text/event-stream"
 _ATTEND_AGAIN_S: Final = 5.0
+# Of all lines: they share connections, and an answer that strays there must not be one to another line's request.
+_NUMBERS: Final = count(1)
 _NO_CALL: Final = Request(method="", params=b"", timeout_s=0)
 _REFUSAL_BYTES_MAX: Final = 64 * 1024
 # What a server that takes no MCP by POST at its URL says to `initialize` (MCP 2025-11-25, backwards compatibility).
@@ -73,7 +76,6 @@ class HttpWire:
         self._session: str | None = None
         self._expired = False
         self._ended = False
-        self._number = 0
         self._running: set[asyncio.Timeout] = set()
         self._attending: set[asyncio.Task[None]] = set()
         self._besides: Besides = {}
@@ -89,8 +91,7 @@ class HttpWire:
         self._headers["MCP-Protocol-Version"] = revision
 
     async def exchange(self, request: Request) -> Answer | Held:
-        self._number += 1
-        number = self._number
+        number = next(_NUMBERS)
         body = request_bytes(number, request.method, params=request.params)
         if self._modern or request.outgoing is None or not request.outgoing.client.capabilities:
             return await self.within(request, number, self._asked(request, number, body))
