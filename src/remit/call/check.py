@@ -180,9 +180,7 @@ def _answers(params: dict[str, Any], ask: Ask) -> Raw | None:
     return Raw(written)
 
 
-def _answers_to(method: str, answer: Any) -> bool:
-    if not isinstance(answer, dict):
-        return False
+def _answers_to(method: str, answer: dict[str, Any]) -> bool:
     match method:
         case "elicitation/create":
             return answer.get("action") in ("accept", "decline", "cancel") or _is_error(answer)
