@@ -18,6 +18,7 @@ from remit.errors import CallerFault
 from remit.limits import BODY_BYTES_MAX
 from tests.mcp.conftest import Door, modern
 from tests.mcp.simulated import ADA
+from tests.mcp.talking import WORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -277,3 +278,64 @@ async def test_a_file_as_input_is_told_plainly(door: Door) -> None:
     assert output == b""
     assert b"standard input and output have to be pipes" in errors
     assert ADA.encode() not in errors
+
+
+ABLE = {**INITIALIZE, "params": {**INITIALIZE["params"], "capabilities": {"elicitation": {}}}}  # type: ignore[dict-item]
+NOTE = ("notifications/message", {"level": "info", "data": "a line\nand another"})
+
+
+@pytest.mark.holds("ASK-RELAY")
+async def test_questions_answers_and_notes_pass_through_the_bridge(door: Door) -> None:
+    door.backend.notes, door.backend.questions = [NOTE], {"a": WORD}
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    await desktop.asks(ABLE)
+    desktop.say(INITIALIZED)
+    desktop.say(legacy(1, "tools/call", name="asks"))
+    assert await desktop.hears() == {"jsonrpc": "2.0", "method": NOTE[0], "params": NOTE[1]}
+    question = await desktop.hears()
+    assert (question["method"], question["params"]["message"]) == ("elicitation/create", "which word?")
+    yes = {"action": "accept", "content": {"word": "fig"}}
+    desktop.say({"jsonrpc": "2.0", "id": question["id"], "result": yes})
+    assert (await desktop.hears())["method"] == NOTE[0]
+    answer = await desktop.hears()
+    assert answer["id"] == 1
+    assert msgspec.json.decode(answer["result"]["content"][0]["text"]) == {"a": yes}
+    await desktop.leaves()
+
+
+@pytest.mark.holds("ASK-CANCEL")
+async def test_a_desktop_client_that_leaves_while_it_is_asked_is_not_waited_for(door: Door) -> None:
+    door.backend.questions = {"a": WORD}
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    await desktop.asks(ABLE)
+    desktop.say(legacy(1, "tools/call", name="asks"))
+    await desktop.hears()
+    await desktop.leaves()
+    async with asyncio.timeout(10):
+        while not door.backend.abandoned:  # noqa: ASYNC110 - the gateway notices when it does
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("mode", ["modern", "legacy"])
+async def test_a_result_of_ten_megabytes_passes_through_the_bridge_after_what_was_said(door: Door, mode: str) -> None:
+    text = "x\n\ny" * 2_500_000
+    door.backend.notes = [NOTE]
+    door.backend.result = msgspec.json.encode({"content": [{"type": "text", "text": text}]})
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    if mode == "legacy":
+        await desktop.asks(INITIALIZE)
+        desktop.say(legacy(1, "tools/call", name="echo"))
+    else:
+        desktop.say(modern("tools/call", {"name": "echo"}))
+    assert (await desktop.hears())["method"] == NOTE[0]
+    answer = await desktop.hears()
+    assert answer["result"]["content"][0]["text"] == text
+    await desktop.leaves()
+
+
+async def test_an_answer_nobody_asked_for_goes_nowhere_without_a_session(door: Door) -> None:
+    desktop = Desktop(at(door.url + "/mcp/notes"))
+    desktop.say({"jsonrpc": "2.0", "id": "remit-1", "result": {}})
+    assert (await desktop.asks(modern("tools/list")))["id"] == 1
+    await desktop.leaves()
+    assert not door.backend.counted
