@@ -283,6 +283,20 @@ async def test_answers_without_a_state_are_to_the_same_agents_last_questions_abo
     assert asks.backend.asked[-1].round.state == "the server's secret"
 
 
+@pytest.mark.holds("ASK-BOUND")
+@pytest.mark.parametrize("name", ["Remit-Task", "Remit-Client"])
+async def test_answers_without_a_state_are_to_the_same_tasks_and_clients_questions(asks: Door, name: str) -> None:
+    message = modern("tools/call", {"name": "asks", "inputResponses": {"a": YES}})
+    for whose in ("one", "other"):
+        asked_as = modern("tools/call", {"name": "asks"})
+        await asks.send(msgspec.json.encode(asked_as), headers_for(asked_as) | {name: whose})
+    await asks.send(msgspec.json.encode(message), headers_for(message))
+    assert asks.backend.asked[-1].round is None
+    for whose in ("one", "other"):  # neither took the place of the other
+        await asks.send(msgspec.json.encode(message), headers_for(message) | {name: whose})
+        assert asks.backend.asked[-1].round is not None
+
+
 async def test_a_session_cannot_bring_answers_in_its_request(asks: Door) -> None:
     state = (await asked(asks))["requestState"]
     session = await able(asks)

@@ -70,7 +70,8 @@ class Rounds:
 
 
 def _fingerprint(request: Request) -> bytes:
-    """Which call a request is, whatever it answers."""
+    """Which call of which task and client a request is, whatever it answers."""
     call = {key: value for key, value in (request.message.params or {}).items() if key not in _RETRIED}
-    said = [request.endpoint.url, request.message.method, call]
+    whose = [request.principal.task, *map(request.headers.get, ("remit-task", "remit-client"))]
+    said = [request.endpoint.url, whose, request.message.method, call]
     return hashlib.sha256(msgspec.json.encode(said, order="sorted")).digest()
