@@ -27,6 +27,7 @@ from remit.edge.acts.gateway import Keeper, recover
 from remit.edge.acts.inventory import Inventory
 from remit.edge.acts.ledger import Records
 from remit.edge.acts.live import Live
+from remit.edge.acts.operations import Sweep
 from remit.edge.acts.policies import PolicySets
 from remit.edge.acts.standing import StandingTokens
 from remit.edge.acts.tasks import Tasks
@@ -204,6 +205,7 @@ async def serving(root: Path, routine: Routine, *, workers: int = 1) -> AsyncIte
         routine.every(CONTRACT_CHECK_S, gateway.keeper.look)
         routine.every(_FLUSH_S, gateway.recorder.flush)
         routine.every(_EXPIRE_S, gateway.acts.tasks.expire)
+        routine.every(_EXPIRE_S, Sweep(gateway.world).round)
         publisher = Publisher(gateway.store, gateway.checkpoint_to, on_alarm=gateway.keeper.alarm)
         routine.every(CHECKPOINT_EVERY_S, publisher.publish)
         await _open_doors(gateway, running)

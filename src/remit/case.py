@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from remit import facts
+from remit.answer import Accepted
 from remit.call import Ask, Call, Client, Round, continued
 from remit.catalogue import Classified, View
 from remit.catalogue.model import Agent, Connector, Keep, Tool
@@ -22,7 +23,8 @@ from remit.forward import askable
 from remit.forward.model import NOBODY, Fault, Reply
 from remit.identity.model import Principal
 from remit.ledger.receipt import Asked
-from remit.limits import NOTES_MAX
+from remit.limits import NOTES_MAX, OPERATION_ARGUMENTS_BYTES_MAX, OPERATIONS_PER_AGENT_MAX
+from remit.outcome import Operation, operations_of
 from remit.policy.model import Request
 from remit.reasons import Denied, Reason
 from remit.result import Sender, passing
@@ -38,7 +40,7 @@ _WHY: Final = {
     "protocol": Reason.UPSTREAM_PROTOCOL,
 }
 
-_VALUES: Final = frozenset({"arguments", "answers", "digest", "touched", "facts"})
+_VALUES: Final = frozenset({"arguments", "answers", "operation", "digest", "touched", "facts"})
 # What of them is stored, by what the catalogue says to keep.
 _KEPT: Final[Mapping[Keep, frozenset[str]]] = {
     "full": _VALUES | {"result"},
@@ -106,6 +108,7 @@ class Case:
         """Count it out, if it was counted in."""
         if self._admitted:
             world.admission.leave(self._admitted)
+            self._admitted = ""
 
     def cancel(self) -> None:
         """The client went away: abandon the forwarding, if any; the outcome is still recorded."""
@@ -152,11 +155,19 @@ class Case:
         """SHA-256 over what was passed on, each with a line feed; empty if nothing was."""
         return f"sha256:{self._noted.hexdigest()}" if self.notes else ""
 
-    @property
-    def speaks(self) -> Client:
+    def speaks(self, world: World) -> Client:
         """What the server may ask of the client and tell it: what both the client and the catalogue say."""
         client = self.ask.speaks
-        return client if client is NOBODY else askable(client, self.connector.may_ask)
+        if client is NOBODY:
+            return client
+        if client.operations and not self._may_end_later(world):
+            client = msgspec.structs.replace(client, operations=False)
+        return askable(client, self.connector.may_ask)
+
+    def _may_end_later(self, world: World) -> bool:
+        """Whether the call may become an operation: with as many as an agent may have, it is answered now or not."""
+        running = world.store.counter(operations_of(self.principal.name))
+        return self.call.method == "tools/call" and running < OPERATIONS_PER_AGENT_MAX
 
     def answering(self, world: World) -> Round | None:
         """The round this call goes on with, if it answers questions; `Denied` for answers to another call's."""
@@ -171,7 +182,30 @@ class Case:
     def sender(self, client: Client, world: World) -> Sender:
         """Whose call it is, should the server ask something."""
         first = self.round.digest if self.round else self.digest
-        return Sender(self.id, first, self.principal.id, client, world.now())
+        return Sender(self.id, first, self.principal.id, client, world.now(), bool(self.call.operation))
+
+    def operation(self, accepted: Accepted, intent: int, *, now: int) -> Operation:
+        """The call as it goes on, once its server accepted it."""
+        by_default = not (self.ask.task or self.principal.task)
+        arguments = bytes(self.call.canonical)
+        kept = self.keeps("arguments") and len(arguments) <= OPERATION_ARGUMENTS_BYTES_MAX
+        return Operation(
+            id=accepted.operation,
+            call=self.id,
+            intent=intent,
+            digest=self.round.digest if self.round else self.digest,
+            principal=self.principal.id,
+            agent=self.principal.name,
+            task=self.task.id,
+            connector=self.call.connector,
+            name=self.call.name,
+            contract=self.tool.contract.digest,
+            theirs=accepted.theirs,
+            about=accepted.about,
+            expires=now + accepted.about.ttl_ms,
+            client=self.ask.client if by_default else None,
+            arguments=arguments.decode() if kept else None,
+        )
 
     def standing(self, found: Task | None, world: World) -> Standing:
         """Who asks under the task that was found, and when."""
@@ -241,6 +275,8 @@ class Case:
             found["arguments"] = bytes(self.call.canonical)
             if self.call.answers is not None:
                 found["answers"] = bytes(self.call.answers)
+            if self.call.operation:
+                found["operation"] = self.call.operation.encode()
         if self.has("digest"):
             # In the leaf it would give short arguments away to whoever tries them all, also once they were erased.
             found["digest"] = self.digest.encode()

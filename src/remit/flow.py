@@ -10,12 +10,12 @@ raises `Denied`; nothing reaches a tool server before step 8 has returned.
 `answer` is what a door calls. What a door must still do: hand over an `Ask` whose `params` were read by
 `canonical.parse`, call `case.cancel()` when its client goes away, and show a `Refusal` to the model as text, never as a
 transport failure. `Asking` is a server that wants the client's answers first: they come back as a new call, which is
-decided anew.
+decided anew. `Accepted` is one that ends the call later; `operations.py` follows it.
 
 The numbers are the design's; 5 (provenance) and 9 (credential) are not built, so they are not here.
 """
 
-from remit.answer import Asking, Refusal, Released
+from remit.answer import Answered
 from remit.approval import approved
 from remit.call import call_digest, decode
 from remit.case import Case
@@ -33,7 +33,7 @@ from remit.task import assigned, within
 from remit.world import World
 
 
-async def govern(case: Case, world: World) -> Released | Asking | Refusal:
+async def govern(case: Case, world: World) -> Answered:
     """Decide one call and, if it may pass, carry it out once. Raises `Denied` for a no, `Restart` to be asked again."""
     # 1 call: what exactly is asked?
     call = case.call = decode(case.ask, case.id)
@@ -69,7 +69,7 @@ async def govern(case: Case, world: World) -> Released | Asking | Refusal:
     permission = warrant(booking, await world.store.write(plan(booking)), expires=task.expires_at)
 
     # 10 forward: what exactly goes out?
-    sent = outgoing(call, tool.row, client=case.speaks)
+    sent = outgoing(call, tool.row, client=case.speaks(world))
     reply = await case.once(world.upstreams.forward(permission, tool.contract, outgoing=sent, told=case.told))
 
     # 11 result: what may come back?
@@ -79,7 +79,7 @@ async def govern(case: Case, world: World) -> Released | Asking | Refusal:
     return await conclude(case, booking, intent=permission.intent, ended=result, world=world)
 
 
-async def answer(case: Case, world: World) -> Released | Asking | Refusal:
+async def answer(case: Case, world: World) -> Answered:
     """Govern one call; a no is recorded and said. Whatever goes wrong is a no with a listed reason."""
     try:
         return await _govern_again(case, world)
@@ -93,7 +93,7 @@ async def answer(case: Case, world: World) -> Released | Asking | Refusal:
         case.leave(world)
 
 
-async def _govern_again(case: Case, world: World) -> Released | Asking | Refusal:
+async def _govern_again(case: Case, world: World) -> Answered:
     """Start again while what the decision rests on moves under it, within a bound."""
     for _ in range(RESTARTS_MAX):
         try:

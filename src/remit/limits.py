@@ -25,6 +25,17 @@ QUESTIONS_BYTES_MAX = 256 * 1024
 ANSWER_WAIT_S = 600
 ROUNDS_MAX = 32
 
+# Calls a server ends later: how long one is followed at most, how many an agent may have, what of its arguments is kept
+# to decide about answers, how often its server is asked about it if it does not say, and at most whatever it says.
+OPERATION_LIFETIME_MAX_S = 7 * 24 * 3600
+OPERATIONS_PER_AGENT_MAX = 256
+OPERATION_ARGUMENTS_BYTES_MAX = 64 * 1024
+OPERATION_POLL_MS = 1_000
+OPERATION_POLL_MIN_MS = 100
+OPERATION_POLL_MAX_MS = 60_000
+OPERATION_TEXT_CHARS_MAX = 4_096
+OPERATION_UPKEEP_S = 30
+
 # The catalogue's file: some 4,000 tools with their rules. PyYAML builds about 1 MB a second of it.
 CATALOGUE_BYTES_MAX = 4 * 1024 * 1024
 

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     CALL_NAME = "call.name"
     CALL_MISMATCH = "call.mismatch"
     CALL_ANSWER = "call.answer"
+    CALL_OPERATION = "call.operation"
 
     IDENTITY_MISSING = "identity.missing"
     IDENTITY_INVALID = "identity.invalid"
@@ -68,6 +69,7 @@ class Reason(StrEnum):
     UPSTREAM_DIED = "upstream.died"
     UPSTREAM_PROTOCOL = "upstream.protocol"
     UPSTREAM_LIMIT = "upstream.limit"
+    UPSTREAM_OPERATION = "upstream.operation"
     CANCELLED = "upstream.cancelled"
 
     RESULT_SCHEMA = "result.schema"
@@ -108,6 +110,9 @@ WORDS: dict[Reason, Words] = {
     Reason.CALL_NAME: Words("the name is not a valid one", "use a name from the list"),
     Reason.CALL_MISMATCH: Words("header and body disagree", "send the same values in both"),
     Reason.CALL_ANSWER: Words("these answers fit no open question of this call", "call again without them"),
+    Reason.CALL_OPERATION: Words(
+        "there is no such operation", "call the tool itself, if it is still needed", quiet=True
+    ),
     Reason.IDENTITY_MISSING: Words("no token was presented", _SIGN_IN),
     Reason.IDENTITY_INVALID: Words("the token is not valid", _SIGN_IN),
     Reason.IDENTITY_EXPIRED: Words("the token has expired", "obtain a fresh one", retry=True),
@@ -157,6 +162,9 @@ WORDS: dict[Reason, Words] = {
     ),
     Reason.CANCELLED: Words("the call was abandoned; it may have taken effect", "check before calling again"),
     Reason.UPSTREAM_LIMIT: Words("too many tool servers run for this agent", "end another task first", retry=True),
+    Reason.UPSTREAM_OPERATION: Words(
+        "the tool server does not say how the operation stands; it goes on", "ask again later", retry=True
+    ),
     Reason.RESULT_SCHEMA: Words(
         "the result does not fit the tool's schema and is withheld; the call did take effect", "do not repeat it"
     ),

@@ -185,7 +185,7 @@ async def test_a_header_that_stands_twice_is_refused(door: Door, name: str) -> N
 @pytest.mark.parametrize(
     "method",
     [
-        *("initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/get", "elicitation/create"),
+        *("initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/list", "elicitation/create"),
         *(
             "roots/list",
             "sampling/createMessage",

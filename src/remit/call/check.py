@@ -1,12 +1,13 @@
 """Step 1, the answer: decode an ask, refuse what is not one."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from remit.call.model import METHODS, Ask, Call, Kind, Round
+from remit.call.model import METHODS, Ask, Call, Kind, Method, Round
 from remit.canonical import canonical, decode as decode_canonical, digest
 from remit.limits import ARGUMENTS_BYTES_MAX, NAME_CHARS_MAX, URI_CHARS_MAX
 from remit.reasons import Denied, Reason
@@ -27,6 +28,8 @@ _KNOWN: Final[dict[str, frozenset[str]]] = {
     "resources/subscribe": _LOCATED,
     "resources/unsubscribe": _LOCATED,
     "completion/complete": frozenset({"ref", "argument", "context", "_meta"}),
+    # Answers to an operation's questions: its call again, with them.
+    "tasks/update": _ADDRESSED | _RETRIED,
 }
 
 
@@ -39,6 +42,7 @@ class _Digested(Struct, frozen=True, kw_only=True):
     inputResponses: Raw | UnsetType  # noqa: N815 - MCP's spelling
     method: str
     name: str
+    operation: str | UnsetType
     task: str
 
 
@@ -55,6 +59,9 @@ def decode(ask: Ask, call_id: str) -> Call:
     """The call an ask holds, or `Denied` with a `call.*` reason. Pure; `call_id` is given by the shell."""
     if ask.method not in METHODS:
         raise Denied(Reason.CALL_METHOD, f"`{ask.method[:80]}` is not a governed method")
+    operation = ask.round.operation if ask.round is not None else ""
+    if (ask.method == "tasks/update") != bool(operation):
+        raise Denied(Reason.CALL_METHOD, "answers to an operation are given to that operation")
     params = _object(ask.params, "params")
     unknown = params.keys() - _KNOWN[ask.method]
     if unknown:
@@ -79,15 +86,35 @@ def decode(ask: Ask, call_id: str) -> Call:
         meta=_object(params.get("_meta"), "_meta"),
         answers=_answers(params, ask),
         round=ask.round,
+        operation=operation,
+    )
+
+
+def recalled(method: Method, connector: str, *, name: str, kept: Mapping[str, bytes]) -> Call:
+    """The call a receipt is of, from what was kept beside it: `arguments`, and `answers` if there were any."""
+    arguments = decode_canonical(kept["arguments"])
+    address = _addressed(method, arguments if method == "completion/complete" else {})
+    return Call(
+        id="",
+        method=method,
+        kind=address.kind,
+        connector=connector,
+        name=name,
+        arguments=arguments,
+        shown=arguments if address.shown is None else address.shown,
+        canonical=Raw(kept["arguments"]),
+        meta={},
+        answers=Raw(kept["answers"]) if "answers" in kept else None,
+        operation=kept.get("operation", b"").decode(),
     )
 
 
 def call_digest(call: Call, *, task: str, contract: str) -> str:
     """The digest that binds approval, warrant, receipt and the bytes sent. Source: design, vocabulary `Call`.
 
-    SHA-256 over RFC 8785 of {task, method, connector, name, contract, arguments, inputResponses}, the last only if
-    there are any; `contract` is the pinned contract's digest. What was written in step 1 is spliced in, not written
-    again.
+    SHA-256 over RFC 8785 of {task, method, connector, name, contract, arguments, inputResponses, operation}, the last
+    two only if there are any; `contract` is the pinned contract's digest. What was written in step 1 is spliced in, not
+    written again.
     """
     return _digest(call, call.answers, task=task, contract=contract)
 
@@ -100,7 +127,8 @@ def continued(call: Call, *, task: str, contract: str, principal: str, now: int)
     about = call.round
     if about is None:
         return None
-    if about.principal != principal or about.digest != _digest(call, None, task=task, contract=contract):
+    first = msgspec.structs.replace(call, method="tools/call", operation="") if call.operation else call
+    if about.principal != principal or about.digest != _digest(first, None, task=task, contract=contract):
         raise Denied(Reason.CALL_ANSWER, "they belong to another call")
     if now >= about.expires:
         raise Denied(Reason.CALL_ANSWER, "they come too late")
@@ -117,6 +145,7 @@ def _digest(call: Call, answers: Raw | None, *, task: str, contract: str) -> str
                 inputResponses=UNSET if answers is None else answers,
                 method=call.method,
                 name=call.name,
+                operation=call.operation or UNSET,
                 task=task,
             )
         )
@@ -128,7 +157,7 @@ def _addressed(method: str, params: dict[str, Any]) -> _Address:
         return _completion(params)
     if "uri" in _KNOWN[method]:
         return _Address("resource", params.get("uri"), {})
-    kind: Kind = "tool" if method == "tools/call" else "prompt"
+    kind: Kind = "prompt" if method == "prompts/get" else "tool"
     return _Address(kind, params.get("name"), _object(params.get("arguments"), "arguments"))
 
 

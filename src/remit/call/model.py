@@ -12,6 +12,7 @@ Method = Literal[
     "resources/unsubscribe",
     "prompts/get",
     "completion/complete",
+    "tasks/update",
 ]
 Kind = Literal["tool", "prompt", "resource"]
 
@@ -25,12 +26,14 @@ class Client(Struct, frozen=True, kw_only=True):
 
     `capabilities` are MCP's `elicitation`, `sampling` and `roots`, each with its own settings. `log_level` is the least
     severe log message it wants (None: none, empty: whatever the server sends), `progress` whether it wants to hear of
-    progress. One that keeps a session is best served by a server that keeps one, too.
+    progress, `operations` whether it follows calls that end later. One that keeps a session is best served by a server
+    that keeps one, too.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     log_level: str | None = None
     progress: bool = False
+    operations: bool = False
     session: bool = False
 
 
@@ -38,8 +41,8 @@ class Round(Struct, frozen=True, kw_only=True):
     """What a server asked of the client instead of answering, bound to the call it is about: `digest` is that call's
     without any answers, `principal` its caller, `call` its id. `asked` maps each question's key to its method.
 
-    `state` is the server's own; `held` names the exchange that still waits for the answers, where the server keeps one.
-    `expires` is epoch ms.
+    `state` is the server's own; `held` names the exchange that still waits for the answers, where the server keeps one,
+    `operation` the server's operation that does. `expires` is epoch ms.
     """
 
     call: str
@@ -49,6 +52,7 @@ class Round(Struct, frozen=True, kw_only=True):
     asked: Mapping[str, str]
     state: str | None = None
     held: str = ""
+    operation: str = ""
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -80,7 +84,8 @@ class Call(Struct, frozen=True, kw_only=True):
     `canonical` is the RFC 8785 form of `arguments`, which is what will be sent; `meta` is the caller's `_meta`,
     unfiltered (step 10 lets through what is on its list). A resource's only argument is its `uri`. `shown` is what
     catalogue and policy see as arguments: those same ones, but of a completion the values given so far.
-    `answers` is the RFC 8785 form of what the client answers to the questions of `round`.
+    `answers` is the RFC 8785 form of what the client answers to the questions of `round`; where they are an
+    operation's, that is what its server calls it.
     """
 
     id: str
@@ -94,6 +99,7 @@ class Call(Struct, frozen=True, kw_only=True):
     meta: dict[str, Any]
     answers: Raw | None = None
     round: Round | None = None
+    operation: str = ""
 
     @property
     def target(self) -> str:

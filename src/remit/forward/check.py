@@ -8,12 +8,13 @@ import msgspec
 from remit.call import Call, Client
 from remit.catalogue.model import ToolRow
 from remit.forward.model import Outgoing
-from remit.limits import UPSTREAM_TIMEOUT_S
+from remit.limits import OPERATION_UPKEEP_S, UPSTREAM_TIMEOUT_S
 
 # W3C trace context as MCP carries it. The protocol's own keys are written anew by the driver; a progress token is the
 # driver's business too, because it means something only within one connection.
 META_ALLOWED: Final = ("traceparent", "tracestate")
 _META_CHARS_MAX: Final = 512
+_NOTHING: Final = msgspec.Raw(b"{}")
 
 
 # What of a client's capabilities a server is told, each with the settings MCP 2026-07-28 has for it.
@@ -35,6 +36,20 @@ def outgoing(call: Call, row: ToolRow, *, client: Client) -> Outgoing:
         answers=call.answers,
         state=about.state if about else None,
         held=about.held if about else "",
+        operation=call.operation,
+    )
+
+
+def upkeep(method: str, name: str, *, operation: str, client: Client) -> Outgoing:
+    """What is asked of a server about an operation of it, by what it calls that: nothing of the agent's travels."""
+    return Outgoing(
+        method=method,
+        name=name,
+        arguments=_NOTHING,
+        meta={},
+        timeout_s=OPERATION_UPKEEP_S,
+        client=msgspec.structs.replace(client, operations=True, progress=False, log_level=None),
+        operation=operation,
     )
 
 

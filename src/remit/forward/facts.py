@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from remit.catalogue.model import Contract
 from remit.commit.model import Warrant
-from remit.forward.model import Outgoing, Reply
+from remit.forward.model import Committed, Outgoing, Reply
 
 Told = Callable[[str, Raw], None]
 
@@ -32,6 +32,13 @@ class Upstreams(Protocol):
 
     def abandon(self, held: str) -> None:
         """Nobody will answer what the server asked on this exchange; it is told so. Unknown names are ignored."""
+        ...
+
+    async def tend(self, committed: Committed, contract: Contract, *, outgoing: Outgoing) -> Reply:
+        """Ask a server about an operation that a call already sent has become (`tasks/get`), or tell it to stop it
+        (`tasks/cancel`), in the session that call went through if there still is one. Raises like `forward`. Stopping
+        asks neither whether the contract still is the pinned one, nor whether what the call was made for has ended.
+        """
         ...
 
     def capabilities(self, connector: str) -> Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     the server may ask of the caller and tell it meanwhile.
 
     `answers` (canonical, by question) go with a call that goes on after questions; `state` and `held` are its round's.
+    With an `operation`, by what its server calls it, the method is about that and no arguments travel.
     """
 
     method: str
@@ -28,6 +29,16 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     answers: Raw | None = None
     state: str | None = None
     held: str = ""
+    operation: str = ""
+
+
+class Committed(Struct, frozen=True, kw_only=True):
+    """The call an operation came of: whose it was, and the seq of its intent."""
+
+    connector: str
+    agent: str
+    task: str
+    intent: int
 
 
 class Reply(Struct, frozen=True, kw_only=True):

@@ -88,12 +88,13 @@ class Intent(Body, frozen=True, kw_only=True, tag="intent"):
 class Outcome(Body, frozen=True, kw_only=True, tag="outcome"):
     """What really happened to the call of `intent` (its seq). `received` counts bytes. `notes` is how many
     notifications of the server were passed on while it ran, `notes_digest` SHA-256 over them, each with a line feed.
+    `operation` is what an accepted call goes on as; a `completion` follows.
     """
 
     call: str
     intent: int
     outcome: Literal[
-        "completed", "tool_error", "input_required", "not_sent", "cancelled_unknown", "unknown", "withheld"
+        "completed", "tool_error", "input_required", "accepted", "not_sent", "cancelled_unknown", "unknown", "withheld"
     ]
     reason: str = ""
     detail: str = ""
@@ -103,6 +104,24 @@ class Outcome(Body, frozen=True, kw_only=True, tag="outcome"):
     upstream: str = ""
     notes: int = 0
     notes_digest: str = ""
+    operation: str = ""
+
+
+class Completion(Body, frozen=True, kw_only=True, tag="completion"):
+    """How an accepted call ended after all: once for each, after its outcome. `status` is the server's word, empty if
+    it was never heard. `cancelled` is what the server said, `unknown` that nobody heard how it ended.
+    """
+
+    call: str
+    intent: int
+    operation: str
+    outcome: Literal["completed", "tool_error", "failed", "cancelled", "withheld", "unknown"]
+    status: str = ""
+    reason: str = ""
+    detail: str = ""
+    labels: tuple[str, ...] = ()
+    received: int = 0
+    upstream: str = ""
 
 
 class TaskEvent(Body, frozen=True, kw_only=True, tag="task"):
@@ -211,6 +230,7 @@ AnyBody = (
     Denial
     | Intent
     | Outcome
+    | Completion
     | TaskEvent
     | PolicyEvent
     | ContractEvent

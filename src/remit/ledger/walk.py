@@ -1,8 +1,8 @@
 """Receipt by receipt: does the record tell a possible story?
 
 The tree proves that these are the recorded bytes. This asks whether what they say holds together: numbers, time,
-each task's gap-free counter, outcomes that answer an open intent once, erasures of what came before, values that hash
-to what the receipt says.
+each task's gap-free counter, outcomes that answer an open intent once, completions that end an accepted call once,
+erasures of what came before, values that hash to what the receipt says.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from remit.errors import Unverified
-from remit.ledger.receipt import FORMAT, SALT_BYTES, Erasure, Intent, Outcome, Receipt, Value
+from remit.ledger.receipt import FORMAT, SALT_BYTES, Completion, Erasure, Intent, Outcome, Receipt, Value
 
 
 class _Versioned(Struct):
@@ -55,6 +55,7 @@ class Walk:
         self.tasks: dict[str, int] = {}
         self.open: dict[int, tuple[str, str | None]] = {}
         self._answered: set[int] = set()
+        self._accepted: dict[int, tuple[str, str, str | None]] = {}
         self._absent: dict[int, int] = {}
         self._kept: set[int] = set()
         self._erased: set[int] = set()
@@ -103,18 +104,29 @@ class Walk:
         if isinstance(body, Intent):
             self.open[receipt.seq] = (body.asked.call, receipt.task)
         elif isinstance(body, Outcome):
-            if body.intent in self._answered:
-                raise Unverified(f"the intent of receipt {body.intent} was answered before")
-            if self.open.get(body.intent) != (body.call, receipt.task):
-                raise Unverified(f"it is an outcome without its intent, which would be receipt {body.intent}")
-            del self.open[body.intent]
-            self._answered.add(body.intent)
+            self._answer(body, receipt.task)
+        elif isinstance(body, Completion):
+            if self._accepted.pop(body.intent, None) != (body.call, body.operation, receipt.task):
+                raise Unverified(f"it ends no accepted call that goes on, which would be that of receipt {body.intent}")
         elif isinstance(body, Erasure):
-            if any(not 0 <= seq < receipt.seq for seq in body.receipts):
-                raise Unverified("it erases what is not before it")
-            if still := self._kept.intersection(body.receipts):
-                raise Unverified(f"it erased the values of receipt {min(still)}, which are still kept")
-            self._erased.update(body.receipts)
+            self._erase(body, receipt.seq)
+
+    def _answer(self, body: Outcome, task: str | None) -> None:
+        if body.intent in self._answered:
+            raise Unverified(f"the intent of receipt {body.intent} was answered before")
+        if self.open.get(body.intent) != (body.call, task):
+            raise Unverified(f"it is an outcome without its intent, which would be receipt {body.intent}")
+        del self.open[body.intent]
+        self._answered.add(body.intent)
+        if body.outcome == "accepted":
+            self._accepted[body.intent] = (body.call, body.operation, task)
+
+    def _erase(self, body: Erasure, at: int) -> None:
+        if any(not 0 <= seq < at for seq in body.receipts):
+            raise Unverified("it erases what is not before it")
+        if still := self._kept.intersection(body.receipts):
+            raise Unverified(f"it erased the values of receipt {min(still)}, which are still kept")
+        self._erased.update(body.receipts)
 
     def _check_values(self, receipt: Receipt, values: Iterable[Value]) -> None:
         seen = set()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from remit.answer import Asking, Refusal, Released, Withheld
+from remit.answer import Accepted, Asking, Ended, Refusal, Released, Withheld
 from remit.ledger.receipt import Draft, Outcome
 from remit.reasons import WORDS, Denied
 
@@ -18,7 +18,7 @@ class Course(NamedTuple):
     notes_digest: str = ""
 
 
-def outcome(call: str, intent: int, *, ended: Released | Asking | Withheld, course: Course) -> Outcome:
+def outcome(call: str, intent: int, *, ended: Ended, course: Course) -> Outcome:
     """The receipt body of how the call of receipt `intent` ended."""
     reason = detail = ""
     labels: tuple[str, ...] = ()
@@ -42,13 +42,16 @@ def outcome(call: str, intent: int, *, ended: Released | Asking | Withheld, cour
         upstream=course.upstream,
         notes=course.notes,
         notes_digest=course.notes_digest,
+        operation=ended.operation if isinstance(ended, Accepted) else "",
     )
 
 
-def shown(ended: Released | Asking | Withheld) -> bytes | None:
+def shown(ended: Ended) -> bytes | None:
     """What the agent is given, as it lies beside the outcome; None where that is nothing of the server's."""
     if isinstance(ended, Released):
         return bytes(ended.result)
+    if isinstance(ended, Accepted):
+        return msgspec.json.encode(ended.about)
     return msgspec.json.encode(ended.questions) if isinstance(ended, Asking) else None
 
 

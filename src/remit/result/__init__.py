@@ -5,7 +5,9 @@ a tool server is trusted, so every result carries at least the label `untrusted`
 reason; the call has happened all the same, and the outcome says so.
 """
 
-from remit.result.check import ASKS, Sender, inspect
+from remit.result.asked import ASKS, relayed
+from remit.result.check import Sender, inspect
 from remit.result.note import passing
+from remit.result.operation import UNTRUSTED, Report, report
 
-__all__ = ["ASKS", "Sender", "inspect", "passing"]
+__all__ = ["ASKS", "UNTRUSTED", "Report", "Sender", "inspect", "passing", "relayed", "report"]

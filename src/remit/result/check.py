@@ -5,24 +5,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from remit.answer import Asking, Question, Released, Withheld
+from remit.answer import Accepted, Asking, Released, Withheld
 from remit.call import Client, Round
 from remit.canonical import parse
 from remit.catalogue.model import Tool
 from remit.errors import CallerFault
 from remit.forward.model import Fault, Reply
 from remit.json_schema import validator
-from remit.limits import (
-    ANSWER_WAIT_S,
-    QUESTIONS_BYTES_MAX,
-    QUESTIONS_MAX,
-    RESULT_BYTES_MAX,
-    RESULT_CHECKED_BYTES_MAX,
-)
+from remit.limits import ANSWER_WAIT_S, RESULT_BYTES_MAX, RESULT_CHECKED_BYTES_MAX
 from remit.reasons import Denied, Reason
-from remit.result.note import labelled
+from remit.result.asked import UNFAMILIAR, Asked, relayed
+from remit.result.operation import UNTRUSTED, accepted
 
-UNTRUSTED: Final = ("untrusted",)
 _EMPTY: Final = Raw(b"{}")
 
 
@@ -33,21 +27,16 @@ class _Head(Struct):
     resultType: str = "complete"  # noqa: N815
 
 
-class _Asked(Struct):
-    method: str
-    params: Raw = Raw(b"{}")
-
-
 class _Input(Struct):
     """A result that asks for input (MCP 2026-07-28, multi round-trip requests)."""
 
-    inputRequests: dict[str, _Asked] = {}  # noqa: N815
+    inputRequests: dict[str, Asked] = {}  # noqa: N815
     requestState: str | None = None  # noqa: N815
 
 
 class Sender(NamedTuple):
     """Whose call it is: its id, the digest of the call as it was first asked, the caller, what may be asked of them,
-    and the time (epoch ms).
+    the time (epoch ms), and whether the call only brings answers, which are acknowledged and nothing more.
     """
 
     call: str
@@ -55,21 +44,21 @@ class Sender(NamedTuple):
     principal: str
     client: Client
     now: int
+    brings_answers: bool = False
 
-
-# What each question needs the client to be able to do.
-ASKS: Final = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 
 _HEAD: Final = msgspec.json.Decoder(_Head)
 _INPUT: Final = msgspec.json.Decoder(_Input)
 
 
-def inspect(reply: Reply | Fault, tool: Tool, sender: Sender) -> Released | Asking | Withheld:
+def inspect(reply: Reply | Fault, tool: Tool, sender: Sender) -> Released | Asking | Accepted | Withheld:
     """What of the reply the agent may see. Never raises: a call that was sent has an ending, whatever came back."""
     if isinstance(reply, Fault):
         return Withheld(ending=reply.ending, reason=reply.reason, detail=reply.detail)
     if reply.error is not None:
         return Released(result=_EMPTY, ending="tool_error", labels=UNTRUSTED, error=reply.error)
+    if sender.brings_answers:
+        return Released(result=_EMPTY, ending="completed", labels=UNTRUSTED)
     if reply.result is None or len(bytes(reply.result)) > RESULT_BYTES_MAX:
         return _withheld(Reason.RESULT_TOO_LARGE, f"at most {RESULT_BYTES_MAX} bytes are passed on")
     try:
@@ -78,6 +67,8 @@ def inspect(reply: Reply | Fault, tool: Tool, sender: Sender) -> Released | Aski
         return _withheld(Reason.RESULT_SCHEMA, "it is not an MCP result")
     if head.resultType == "input_required":
         return _asking(reply.result, reply.held, sender)
+    if head.resultType == "task" and sender.client.operations and tool.contract.kind == "tool":
+        return accepted(reply.result)
     return _judged(head, reply.result, tool)
 
 
@@ -86,18 +77,13 @@ def _asking(result: Raw, held: str, sender: Sender) -> Asking | Withheld:
     try:
         said = _INPUT.decode(result)
     except (msgspec.DecodeError, RecursionError):
-        return _withheld(Reason.RESULT_SCHEMA, "it asks for input in no form that is known")
+        return _withheld(Reason.RESULT_SCHEMA, UNFAMILIAR)
     if not said.inputRequests and said.requestState is None:
         return _withheld(Reason.RESULT_SCHEMA, "it asks for input, and for none")
-    if len(said.inputRequests) > QUESTIONS_MAX or len(bytes(result)) > QUESTIONS_BYTES_MAX:
-        return _withheld(Reason.RESULT_TOO_LARGE, f"at most {QUESTIONS_MAX} questions are relayed")
-    asked: dict[str, Question] = {}
-    for key, question in said.inputRequests.items():
-        if ASKS.get(question.method) not in sender.client.capabilities:
-            return _withheld(Reason.RESULT_UNSUPPORTED, f"`{question.method[:40]}`")
-        if (params := labelled(question.params)) is None:
-            return _withheld(Reason.RESULT_SCHEMA, "it asks for input in no form that is known")
-        asked[key] = Question(method=question.method, params=Raw(msgspec.json.encode(params)))
+    try:
+        asked = relayed(said.inputRequests, sender.client)
+    except Denied as no:
+        return _withheld(no.reason, no.detail)
     about = Round(
         call=sender.call,
         digest=sender.digest,

@@ -22,7 +22,7 @@ def conforming(call: Call, tool: Tool) -> Tool:
     """
     if tool.quarantined is not None:
         raise Denied(Reason.SCHEMA_QUARANTINED, f"`{call.target[:200]}` awaits review")
-    if call.method == "tools/call":
+    if call.kind == "tool":
         _arguments(call.arguments, tool.contract)
     elif call.kind == "prompt":
         _prompt(call.shown, tool.contract, whole=call.method == "prompts/get")

@@ -20,7 +20,7 @@ from remit.reasons import Denied, Reason
 
 NO_POLICY = ""
 # Rows neither view nor policies are made from; any other kind that changes is taken over.
-_APART = frozenset({"task", "client", "halted"})
+_APART = frozenset({"task", "client", "halted", "operation"})
 
 
 class Applied(Struct, frozen=True, kw_only=True):

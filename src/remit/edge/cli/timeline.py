@@ -17,6 +17,7 @@ from remit.ledger.receipt import (
     Alarm,
     AnyBody,
     Asked,
+    Completion,
     ContractEvent,
     Denial,
     Erasure,
@@ -140,6 +141,11 @@ def _event(receipt: Receipt, body: AnyBody) -> Entry:
     return Entry(receipt.seq, receipt.at, mark, who, what, became)
 
 
+def _completion(body: Completion) -> tuple[str, str, str]:
+    why = ": ".join(said for said in (body.reason, body.detail) if said)
+    return "", f"receipt {body.intent} ended", f"{body.outcome} ({why})" if why else body.outcome
+
+
 def _task(body: TaskEvent) -> tuple[str, str, str]:
     why = f": {body.reason}" if body.reason else ""
     about = f"{body.agent} for {body.purpose}, asked by {body.requester} ({body.requester_proof})"
@@ -184,6 +190,7 @@ def _erasure(body: Erasure) -> tuple[str, str, str]:
 
 
 _TELL: Final[Mapping[type[Any], Callable[[Any], tuple[str, str, str]]]] = {
+    Completion: _completion,
     TaskEvent: _task,
     PolicyEvent: _policy,
     ContractEvent: _contract,

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
-from remit.answer import Asking, Refusal, Released
+from remit.answer import Answered, Asking, Followed, Refusal
 from remit.call import Ask
 from remit.case import Hears
 from remit.catalogue.model import Contract, ContractKind
@@ -24,9 +24,15 @@ class Backend(Protocol):
         """Who presents this token at this endpoint, on every request; `Denied(identity.*)` otherwise."""
         ...
 
-    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Released | Asking | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Answered:
         """Govern one call. When `cancelled` is set while it runs, the client no longer wants the answer: stop as
         soon as the record allows, and still return. What the server says meanwhile goes to `hears`.
+        """
+        ...
+
+    async def tended(self, ask: Ask, cancelled: Cancelled) -> Answered | Followed:
+        """How it stands with an operation (`tasks/get`), or an empty result once its server was told the client's
+        answers (`tasks/update`, a call of its own) or to stop it (`tasks/cancel`). The params' `taskId` is text.
         """
         ...
 

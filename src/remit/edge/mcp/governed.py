@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from remit.answer import Asking, Refusal, Released
+from remit.answer import Answered, Asking, Followed, Refusal
 from remit.call import Ask
 from remit.case import Case, Hears
 from remit.catalogue.model import Contract, ContractKind
@@ -14,6 +14,7 @@ from remit.flow import answer
 from remit.identity.model import Principal
 from remit.ledger.receipt import Asked, Denial, Draft
 from remit.listing import listed
+from remit.operations import Operations
 from remit.reasons import Denied, Reason
 from remit.world import World
 
@@ -24,15 +25,21 @@ class Governed:
     def __init__(self, world: World, jwks: Callable[[], Mapping[str, Any]]) -> None:
         self._world = world
         self._jwks = jwks
+        self._operations = Operations(world)
 
     async def authenticate(self, token: str | None, audience: str) -> Principal:
         return await self._world.authenticator.agent(token, audience)
 
-    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Released | Asking | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Answered:
         case = self._case(ask)
         case.hears = hears
         cancelled.then(case.cancel)
         return await answer(case, self._world)
+
+    async def tended(self, ask: Ask, cancelled: Cancelled) -> Answered | Followed:
+        case = self._case(ask)
+        cancelled.then(case.cancel)
+        return await self._operations.answer(case)
 
     def abandon(self, asking: Asking) -> None:
         self._world.upstreams.abandon(asking.round.held)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from remit.answer import Asking, Refusal, Released, ServerError
+from remit.answer import Accepted, Answered, Asking, Refusal, ServerError
 from remit.call import Ask
 from remit.edge.mcp.agreement import Mirrored, agrees, mirrored_by
 from remit.edge.mcp.asking import UNANSWERED, asked
@@ -18,12 +18,13 @@ from remit.edge.mcp.exchange import Cancelled
 from remit.edge.mcp.hub import Hub
 from remit.edge.mcp.listening import Listens
 from remit.edge.mcp.lists import LISTINGS, Pager
+from remit.edge.mcp.operating import METHODS as OPERATING, Operating
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.request import Request
 from remit.edge.mcp.rounds import Rounds
 from remit.edge.mcp.rpc import Fault, Message, Response, error, result
 from remit.edge.mcp.sessions import Session, Sessions
-from remit.edge.mcp.wire import LEGACY, SERVED, Code
+from remit.edge.mcp.wire import LEGACY, SERVED, TASKS, Code
 from remit.identity.resource import UNAUTHENTICATED
 from remit.limits import CONTRACTS_PER_CONNECTOR_MAX, LIST_TTL_MS, ROUNDS_MAX
 from remit.reasons import WORDS, Denied, Reason
@@ -52,7 +53,9 @@ class Methods:
         self._mirrored: dict[str, tuple[Mirrored, ...]] = {}
         listings: dict[str, Handler] = dict.fromkeys(LISTINGS, self._listing)
         shared: dict[str, Handler] = listings | dict.fromkeys(_GOVERNED, self._governed)
-        self._modern = shared | {"server/discover": self._discover, "subscriptions/listen": self.listens.modern}
+        operating = dict.fromkeys(OPERATING, Operating(backend, renderer).answer)
+        own: dict[str, Handler] = {"server/discover": self._discover, "subscriptions/listen": self.listens.modern}
+        self._modern = shared | own | operating
         session: dict[str, Handler] = {
             "ping": self._ping,
             "initialize": self._initialize,
@@ -82,6 +85,8 @@ class Methods:
         if isinstance(answered, Asking):
             state = self._rounds.asked(request, answered.round)
             return Response(body=self._render.asking(request.message.id, answered, state=state))
+        if isinstance(answered, Accepted):
+            return Response(body=self._render.accepted(request.message.id, answered))
         if request.session is not None and answered.error is None:
             _note_subscription(request.session, request.message)
         written = self._render.released(
@@ -89,7 +94,7 @@ class Methods:
         )
         return Response(body=written, status=_status(answered.error) if request.modern else 200)
 
-    async def _carried(self, request: Request, ask: Ask, cancelled: Cancelled) -> Released | Asking | Refusal:
+    async def _carried(self, request: Request, ask: Ask, cancelled: Cancelled) -> Answered:
         """A call, and for a client that is asked over its session every further one that its answers are."""
         hears, session = request.hears(), request.session
         rounds = 1
@@ -166,7 +171,7 @@ class Methods:
             return {"capabilities": dict.fromkeys(("tools", "prompts"), _CHANGES), "instructions": _AGGREGATE}
         if await reach(self._backend, request.ask()) is not True:
             return {"capabilities": _relayed(None)}
-        about: dict[str, Any] = {"capabilities": _relayed(self._backend.capabilities(connector))}
+        about: dict[str, Any] = {"capabilities": _relayed(self._backend.capabilities(connector), modern=request.modern)}
         if instructions := self._backend.instructions(connector):
             about["instructions"] = instructions
         return about
@@ -209,7 +214,7 @@ class Methods:
         return Response(body=self._render.refusal(request.message, refusal, modern=request.modern))
 
 
-def _relayed(offered: Mapping[str, Any] | None) -> dict[str, Any]:
+def _relayed(offered: Mapping[str, Any] | None, *, modern: bool = False) -> dict[str, Any]:
     """Of what a server can do, what is relayed; while nobody has asked it, what every connector has here."""
     if offered is None:
         return {"tools": _CHANGES, "prompts": _CHANGES, "resources": _CHANGES}
@@ -218,6 +223,9 @@ def _relayed(offered: Mapping[str, Any] | None) -> dict[str, Any]:
     resources = offered.get("resources")
     if isinstance(resources, Mapping) and resources.get("subscribe") is True:
         relayed["resources"] = {**_CHANGES, "subscribe": True}
+    extensions = offered.get("extensions")
+    if modern and isinstance(extensions, Mapping) and TASKS in extensions:
+        relayed["extensions"] = {TASKS: {}}
     return relayed
 
 

@@ -11,7 +11,7 @@ from remit.edge.mcp.exchange import Cancelled, Leaving, Left, label
 from remit.edge.mcp.rpc import Message, notification
 from remit.edge.mcp.sessions import Session
 from remit.edge.mcp.stream import Stream
-from remit.edge.mcp.wire import Meta
+from remit.edge.mcp.wire import TASKS, Meta
 from remit.forward.model import NOBODY
 from remit.identity.model import Principal
 from remit.result.note import LEVELS
@@ -83,6 +83,7 @@ class Request(Struct, frozen=True, kw_only=True):
             capabilities=able if isinstance(able, dict) else {},
             log_level=least if streams and least in LEVELS else None,
             progress=progress,
+            operations=_declares(able, TASKS),
         )
 
     async def cancellable(self, work: Callable[[Cancelled], Awaitable[T]]) -> T:
@@ -93,3 +94,8 @@ class Request(Struct, frozen=True, kw_only=True):
                 return await work(cancelled)
             with self.session.running(self.message.id, cancelled):
                 return await work(cancelled)
+
+
+def _declares(able: Any, extension: str) -> bool:
+    extensions = able.get("extensions") if isinstance(able, dict) else None
+    return isinstance(extensions, dict) and isinstance(extensions.get(extension), dict)

@@ -10,8 +10,16 @@ SERVED: Final = MODERN + LEGACY
 # Revisions whose clients never send the modern members: a header naming one is answered in the legacy way.
 HANDSHAKE: Final = frozenset({"2024-11-05", "2025-03-26", *LEGACY})
 
+# The tasks extension (SEP-2663). A task is something else here, so what it makes is called an operation.
+TASKS: Final = "io.modelcontextprotocol/tasks"
+
 # Method → the member of its params that `Mcp-Name` repeats.
-NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED: Final = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    **dict.fromkeys(("tasks/get", "tasks/update", "tasks/cancel"), "taskId"),
+}
 
 
 class Code(IntEnum):

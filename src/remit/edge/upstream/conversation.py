@@ -124,6 +124,8 @@ class Conversation:
 
         `shared` says that others' calls go over the same line. Raises `Denied` for answers nobody waits for.
         """
+        if outgoing.operation and self.server.revision != MODERN:
+            raise Denied(Reason.CALL_OPERATION, "the tool server has none any more")
         await self._set_level(outgoing.client.log_level)
         token = next(self._tokens)
         request = Request(

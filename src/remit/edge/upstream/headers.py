@@ -27,7 +27,11 @@ _known: Final[dict[str, Places]] = {}
 
 
 def call_headers(outgoing: Outgoing, contract: Contract) -> dict[str, str]:
-    """`Mcp-Name` and every `Mcp-Param-…` of one call, or `Denied` for a contract whose annotations are invalid."""
+    """`Mcp-Name` (about an operation: what its server calls it) and every `Mcp-Param-…` of one call, or `Denied` for a
+    contract whose annotations are invalid.
+    """
+    if outgoing.operation:
+        return {"Mcp-Name": encoded(outgoing.operation)}
     headers = {"Mcp-Name": encoded(outgoing.name)}
     if contract.kind == "tool" and (mirrored := _places_of(contract)):
         arguments = decode(bytes(outgoing.arguments))

@@ -23,6 +23,8 @@ _MODERN_META: Final = {
     _RESERVED + "clientInfo": CLIENT,
     _RESERVED + "clientCapabilities": {},
 }
+# MCP's tasks extension; a task is something else here (ADR 10).
+OPERATIONS: Final = _RESERVED + "tasks"
 _PROGRESS: Final = "progressToken"
 SERVER_INFO: Final = _RESERVED + "serverInfo"
 
@@ -33,6 +35,10 @@ def call_params(outgoing: Outgoing, revision: str, *, token: int) -> bytes:
     `token` is by which the server says how far it is, if the client wants to know.
     """
     meta = msgspec.json.encode(_call_meta(outgoing, revision, token))
+    if outgoing.operation:
+        answers = b"" if outgoing.answers is None else b',"inputResponses":' + outgoing.answers
+        about = b'{"taskId":' + msgspec.json.encode(outgoing.operation)
+        return b"".join((about, answers, b',"_meta":', meta, b"}"))
     tail = b"}" if meta == b"{}" else b',"_meta":' + meta + b"}"
     if outgoing.answers is not None:
         state = b"" if outgoing.state is None else b',"requestState":' + msgspec.json.encode(outgoing.state)
@@ -55,8 +61,9 @@ def _call_meta(outgoing: Outgoing, revision: str, token: int) -> dict[str, Any]:
     meta = _meta(outgoing.meta, revision)
     if client.progress:
         meta[_PROGRESS] = token
-    if revision == MODERN and client.capabilities:
-        meta[_RESERVED + "clientCapabilities"] = client.capabilities
+    if revision == MODERN and (client.capabilities or client.operations):
+        extensions: dict[str, Any] = {"extensions": {OPERATIONS: {}}} if client.operations else {}
+        meta[_RESERVED + "clientCapabilities"] = {**client.capabilities, **extensions}
     if revision == MODERN and client.log_level:
         meta[_RESERVED + "logLevel"] = client.log_level
     return meta

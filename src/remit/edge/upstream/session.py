@@ -24,7 +24,7 @@ from remit.reasons import Denied, Reason
 
 _BACKOFF_S: Final = 0.5
 _BACKOFF_MAX_S: Final = 30.0
-_NOTHING: Final = "{}"
+NOTHING: Final = "{}"
 _SUBSCRIPTIONS: Final = frozenset({"resources/subscribe", "resources/unsubscribe"})
 _LOOKS_MAX: Final = 3
 _ANNOUNCED_S: Final = 1.0
@@ -39,17 +39,19 @@ class Key(NamedTuple):
     connector: str
     agent: str
     task: str
-    able: str = _NOTHING
+    able: str = NOTHING
     legacy: bool = False
 
 
 class Leave(NamedTuple):
     """What a call needs to go out now: the digest of the `server` contract that was pinned, and `in_force`, asked last,
-    which raises when what the call was made for ended while a session that others share was opened.
+    which raises when what the call was made for ended while a session that others share was opened. What only `stops`
+    something goes out to a server that is no longer what was reviewed, too.
     """
 
     pinned_server: str | None
     in_force: Callable[[], None]
+    stops: bool = False
 
 
 class Opened(NamedTuple):
@@ -102,7 +104,8 @@ class Session:
         self.in_flight += 1
         try:
             conversation = await self._current()
-            self._agree(contract, leave.pinned_server)
+            if not leave.stops:
+                self._agree(contract, leave.pinned_server)
             leave.in_force()
             if outgoing.method in _SUBSCRIPTIONS:
                 reply = await _called(conversation.subscribed(outgoing, contract, heard=self._heard))
@@ -128,7 +131,7 @@ class Session:
     async def attend(self) -> None:
         """Listen for what the server says beside its answers, if it is open and somebody wants to hear that."""
         # A server of the older generation may ask what it has to on a stream that is for what it says unasked.
-        if self._opened is None or not (self._terms.attended(self.key) or self.key.able != _NOTHING):
+        if self._opened is None or not (self._terms.attended(self.key) or self.key.able != NOTHING):
             return
         with contextlib.suppress(UpstreamFault):
             await self._opened.conversation.listening.attend(self._heard)

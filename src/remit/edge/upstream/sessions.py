@@ -19,10 +19,10 @@ from remit.call import Client
 from remit.catalogue.model import Connector, Contract
 from remit.commit.model import Warrant
 from remit.edge.upstream.opening import Opener
-from remit.edge.upstream.session import Key, Leave, Session, Terms
+from remit.edge.upstream.session import NOTHING, Key, Leave, Session, Terms
 from remit.errors import UpstreamFault
 from remit.forward.facts import Told
-from remit.forward.model import Outgoing, Reply
+from remit.forward.model import Committed, Outgoing, Reply
 from remit.limits import CONTRACT_CHECK_S, UPSTREAM_IDLE_S, UPSTREAM_START_S
 from remit.reasons import Denied, Reason
 
@@ -37,6 +37,10 @@ Said = Callable[[str, str, str, Raw], None]
 
 def _nobody(connector: str, agent: str, method: str, params: Raw) -> None:
     """Nobody listens."""
+
+
+def _unheard(method: str, params: Raw) -> None:
+    """What a server says beside an answer about an operation is heard by nobody."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -100,7 +104,22 @@ class Sessions:
         key = self._key(warrant, outgoing.client, stateless=row.stateless)
         session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
         leave = Leave(pinned, lambda: self._refuse_ended(warrant))
-        return await session.forward(contract, outgoing, told=told, leave=leave)
+        reply = await session.forward(contract, outgoing, told=told, leave=leave)
+        self._found_modern(session)
+        return reply
+
+    async def tend(self, committed: Committed, contract: Contract, *, outgoing: Outgoing) -> Reply:
+        """See `Upstreams.tend`. No stdio server is started only to stop something: what it ran ended with it."""
+        row = self._known.connector(committed.connector)
+        key = Key(committed.connector, *(("", "") if row.stateless else (committed.agent, committed.task)))
+        stops = outgoing.method == "tasks/cancel"
+        if not stops:
+            self._refuse_ended(committed)
+        elif row.command and key not in self._sessions:
+            raise UpstreamFault("its tool server has ended, and the operation with it", sent=False)
+        session, pinned = self._session(key, row), self._known.pinned_server(committed.connector)
+        leave = Leave(pinned, lambda: None if stops else self._refuse_ended(committed), stops)
+        return await session.forward(contract, outgoing, told=_unheard, leave=leave)
 
     def abandon(self, held: str) -> None:
         """Nobody will answer what the server asked on this exchange; unknown names are ignored."""
@@ -131,6 +150,16 @@ class Sessions:
         if not client.session and self._opener.is_modern(warrant.connector):
             return Key(warrant.connector, *whose)
         return Key(warrant.connector, *whose, _able(client.capabilities), client.session)
+
+    def _found_modern(self, session: Session) -> None:
+        """A session opened before anybody knew that its server is of the newer generation serves all of its task."""
+        known = session.key
+        if known.able == NOTHING or known.legacy or not self._opener.is_modern(known.connector):
+            return
+        plain = Key(*known[:3])
+        if plain not in self._sessions and self._sessions.get(known) is session:
+            self._sessions[plain] = self._sessions.pop(known)
+            session.key = plain
 
     def _of(self, connector: str, agent: str) -> list[Session]:
         return [one for key, one in self._sessions.items() if key.connector == connector and key.agent in ("", agent)]
@@ -179,7 +208,7 @@ class Sessions:
             await asyncio.wait(self._tasks)
         await self._opener.close()
 
-    def _refuse_ended(self, warrant: Warrant) -> None:
+    def _refuse_ended(self, warrant: Warrant | Committed) -> None:
         of = (("task", warrant.task), ("connector", warrant.connector), ("agent", warrant.agent))
         if any(warrant.intent < self._ended.get(one, 0) for one in of):
             raise UpstreamFault("what the call was made for has ended", sent=False)

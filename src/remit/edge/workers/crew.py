@@ -200,6 +200,7 @@ class Everywhere:
     def __init__(self, own: Upstreams, crew: Crew) -> None:
         self._own, self._crew = own, crew
         self.forward, self.advertised, self.close = own.forward, own.advertised, own.close
+        self.tend = own.tend
         self.capabilities, self.attend, self.leave = own.capabilities, own.attend, own.leave
         self.abandon = own.abandon
 
