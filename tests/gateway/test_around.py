@@ -100,6 +100,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             server.wait()
 
 
+@pytest.fixture(autouse=True)
+def tidy(place: Place) -> Iterator[None]:
+    """A task that is over keeps no process."""
+    yield
+    for task in place.house.door.get("/v1/tasks")["tasks"]:
+        if task["state"] == "open":
+            place.house.door.post(f"/v1/tasks/{task['id']}/complete", {})
+
+
 class Ends:
     """What a client answers, in order, and what it heard."""
 
