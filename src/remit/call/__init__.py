@@ -5,7 +5,7 @@ claims to send it); `decode` returns the `Call`, whose arguments are decoded fro
 there on nothing else about the arguments counts: not the caller's spelling, order or number formats.
 """
 
-from remit.call.check import call_digest, continued, decode
+from remit.call.check import call_digest, continued, decode, recalled
 from remit.call.model import Ask, Call, Client, Kind, Method, Round
 
-__all__ = ["Ask", "Call", "Client", "Kind", "Method", "Round", "call_digest", "continued", "decode"]
+__all__ = ["Ask", "Call", "Client", "Kind", "Method", "Round", "call_digest", "continued", "decode", "recalled"]

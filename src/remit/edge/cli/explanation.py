@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from remit.call import Call, call_digest
+from remit.call import Call, Method, call_digest, recalled
 from remit.canonical import digest
 from remit.decision import Decision
 from remit.edge.cli.home import existing
@@ -50,9 +50,10 @@ def explain(options: Namespace, screen: Screen) -> None:
     if (no := _without_policy(evidence.body)) is not None:
         _tell_unasked(evidence, no, screen=screen)
         return
+    _needed(evidence.values, "arguments", what="the call's arguments")
     found = derived(
         facts=_needed(evidence.values, "facts", what="what the decision was made from"),
-        arguments=_needed(evidence.values, "arguments", what="the call's arguments"),
+        arguments=msgspec.json.encode(_call_of(evidence).shown),
         contract=evidence.blobs.get(evidence.body.asked.contract, b"{}"),
         text=_needed(evidence.blobs, evidence.body.asked.policy_set, what="the policy set").decode(),
     )
@@ -64,15 +65,16 @@ def explain(options: Namespace, screen: Screen) -> None:
 def _same_call(evidence: Evidence) -> None:
     """Facts and arguments are of the call that the receipt names: another's would explain another decision."""
     asked, facts = evidence.body.asked, msgspec.json.decode(evidence.values["facts"], type=Request)
-    call = msgspec.convert(
-        {"id": asked.call, "method": asked.method, "connector": asked.connector, "name": asked.name}
-        | {"arguments": {}, "canonical": msgspec.Raw(evidence.values["arguments"]), "meta": {}},
-        Call,
-    )
+    call = _call_of(evidence)
     bound = call_digest(call, task=evidence.receipt.task or "", contract=asked.contract)
     named = (asked.agent, call.action, asked.tier, evidence.values.get("digest", bound.encode()).decode())
     if named != (facts.agent_name, facts.action, facts.tier, bound):
         raise Unverified("what lies beside the receipt is of another call than it names", "verify it; then report this")
+
+
+def _call_of(evidence: Evidence) -> Call:
+    asked = evidence.body.asked
+    return recalled(msgspec.convert(asked.method, Method), asked.connector, name=asked.name, kept=evidence.values)
 
 
 def _agreeing(body: Denial | Intent, decision: Decision) -> None:
