@@ -172,6 +172,14 @@ AROUND = (
     ),
     Requirement("ASK-NOBODY", "threat model: answers", "a question that could be two calls' goes to nobody"),
     Requirement("ASK-CANCEL", "MCP cancellation", "a client that leaves ends its call at the server, asked or not"),
+    Requirement(
+        "OPERATION-BOUND", "invariants 5, 12", "an operation is its caller's own, as long as all it came of is in force"
+    ),
+    Requirement(
+        "OPERATION-COMPLETION", "flow step 12", "how an operation ended is on record once, before anybody is told"
+    ),
+    Requirement("OPERATION-ANSWERS", "invariant 3", "answers to an operation are a call, decided with its arguments"),
+    Requirement("OPERATION-STOP", "invariant 5", "an operation can always be stopped, and is when its task ends"),
     Requirement("NOTE-RECORD", "invariant 8", "what a server says while a call runs is bounded, labelled, on record"),
     Requirement("NOTE-ASKED", "MCP logging, progress", "a client hears only what it asked to hear"),
 )

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import msgspec
 
-from remit.answer import Asking, Refusal, Released
+from remit.answer import Answered, Followed, Refusal
 from remit.call import Ask, Call, call_digest
 from remit.canonical import digest
 from remit.case import Case
@@ -27,6 +27,7 @@ from remit.commit.model import Warrant, Write
 from remit.edge.acts.contracts import Contracts, Pin
 from remit.edge.acts.inventory import Inventory, Revocation
 from remit.edge.acts.live import Live
+from remit.edge.acts.operations import Sweep
 from remit.edge.acts.policies import Files, PolicySets
 from remit.edge.acts.tasks import Given, Tasks
 from remit.edge.acts.who import Who
@@ -43,12 +44,13 @@ from remit.edge.store.memory import Memory, open_memory
 from remit.errors import UpstreamFault
 from remit.flow import answer
 from remit.forward.facts import Told
-from remit.forward.model import Outgoing, Reply
+from remit.forward.model import Committed, Outgoing, Reply
 from remit.ledger import bundle
 from remit.ledger.checkpoint import parse_key
 from remit.ledger.receipt import Actor, Denial, Intent, Outcome, Receipt
 from remit.ledger.verify import Report, verify
 from remit.listing import listed as list_reach
+from remit.operations import Operations
 from remit.policy import STARTER
 from remit.task import Move, TaskSpec
 from remit.task.model import Task
@@ -163,6 +165,8 @@ class ToolServer:
         self.abandoned: list[str] = []
         self.says: list[tuple[str, dict[str, Any]]] = []
         self.answers: Callable[[Outgoing], Awaitable[Reply]] = self._done
+        self.tended: list[tuple[Committed, Outgoing]] = []
+        self.tends: Callable[[Outgoing], Awaitable[Reply]] = self._done
 
     async def forward(self, warrant: Warrant, contract: Contract, *, outgoing: Outgoing, told: Told) -> Reply:
         await self._has_durable_intent(warrant, contract, outgoing)
@@ -171,6 +175,10 @@ class ToolServer:
         for method, params in self.says:
             told(method, msgspec.Raw(msgspec.json.encode(params)))
         return await self.answers(outgoing)
+
+    async def tend(self, committed: Committed, contract: Contract, *, outgoing: Outgoing) -> Reply:
+        self.tended.append((committed, outgoing))
+        return await self.tends(outgoing)
 
     async def advertised(self, connector: str) -> Sequence[Contract]:
         return advertised()[connector]
@@ -204,6 +212,7 @@ class ToolServer:
             arguments={},
             shown={},
             answers=outgoing.answers,
+            operation=outgoing.operation,
             canonical=outgoing.arguments,
             meta={},
         )
@@ -273,6 +282,8 @@ class World:
             now=self._clock,
             new_id=self._id,
         )
+        self.operations = Operations(self.ports)
+        self.sweep = Sweep(self.ports)
 
     def who(self, name: str = "ada") -> Who:
         """A person of the catalogue, as the socket would prove them."""
@@ -330,14 +341,20 @@ class World:
         }
         return Ask(**(fields | more))
 
-    async def call(self, task: Task | None, name: str = "read", /, **more: Any) -> Released | Asking | Refusal:
+    async def call(self, task: Task | None, name: str = "read", /, **more: Any) -> Answered:
         return await self.answer(self.ask(task, name, **more))
 
-    async def answer(self, ask: Ask) -> Released | Asking | Refusal:
+    async def answer(self, ask: Ask) -> Answered:
         return await self.carry(self.case(ask))
 
-    async def carry(self, case: Case) -> Released | Asking | Refusal:
+    async def carry(self, case: Case) -> Answered:
         return await answer(case, self.ports)
+
+    async def follow(self, task: Task | None, operation: str, does: str = "get", **more: Any) -> Answered | Followed:
+        """What the agent does about an operation of its own; `answers` goes with `update`."""
+        answers = {"inputResponses": more.pop("answers")} if "answers" in more else {}
+        fields = {"method": f"tasks/{does}", "params": {"taskId": operation, **answers}}
+        return await self.operations.answer(self.case(self.ask(task, **(fields | more))))
 
     def fails(self, *, sent: bool, why: Any = None) -> Callable[[Outgoing], Awaitable[Reply]]:
         """Instead of answering, the way to the server fails; `sent` says whether the call may have arrived."""
