@@ -27,7 +27,7 @@ from remit.limits import NOTES_MAX, OPERATION_ARGUMENTS_BYTES_MAX, OPERATIONS_PE
 from remit.outcome import Operation, operations_of
 from remit.policy.model import Request
 from remit.reasons import Denied, Reason
-from remit.result import Sender, passing
+from remit.result import ASKS, Sender, passing
 from remit.schema import accepts_more
 from remit.task import Standing, history, prefix_of, reservations
 from remit.task.model import Task
@@ -170,14 +170,22 @@ class Case:
         return self.call.method == "tools/call" and running < OPERATIONS_PER_AGENT_MAX
 
     def answering(self, world: World) -> Round | None:
-        """The round this call goes on with, if it answers questions; `Denied` for answers to another call's."""
-        return continued(
+        """The round this call goes on with, if it answers questions; `Denied` for answers to another call's, or to what
+        may not be asked any more.
+        """
+        about = continued(
             self.call,
             task=self.task.id,
             contract=self.tool.contract.digest,
             principal=self.principal.id,
             now=world.now(),
         )
+        if (
+            about is not None
+            and not {ASKS[method] for method in about.asked.values()} <= self.speaks(world).capabilities.keys()
+        ):
+            raise Denied(Reason.CALL_ANSWER, "the tool server may not ask that")
+        return about
 
     def sender(self, client: Client, world: World) -> Sender:
         """Whose call it is, should the server ask something."""

@@ -359,6 +359,8 @@ async def test_a_server_is_told_what_client_and_catalogue_both_say(declared: Any
 WITHHELD: dict[str, tuple[dict[str, Any], Reason]] = {
     "one of two cannot be answered": ({"a": ELICITATION, "b": SAMPLING}, Reason.RESULT_UNSUPPORTED),
     "a method nobody has": ({"a": {"method": "tools/call"}}, Reason.RESULT_UNSUPPORTED),
+    "a page to visit": ({"a": {"method": "elicitation/create", "params": {"mode": "url"}}}, Reason.RESULT_UNSUPPORTED),
+    "a mode nobody knows": ({"a": {"method": "elicitation/create", "params": {"mode": 7}}}, Reason.RESULT_UNSUPPORTED),
     "no method": ({"a": {"params": {}}}, Reason.RESULT_SCHEMA),
     "no object": ({"a": 7}, Reason.RESULT_SCHEMA),
     "params that are none": ({"a": {"method": "elicitation/create", "params": ["a"]}}, Reason.RESULT_SCHEMA),
@@ -382,6 +384,53 @@ async def test_all_questions_are_passed_on_or_none(questions: dict[str, Any], re
     assert said.reason is reason
     [outcome] = await world.bodies(Outcome)
     assert outcome.outcome == "withheld"
+    await world.holds()
+
+
+@pytest.mark.holds("ASK-MAY")
+@pytest.mark.parametrize("settings, passes", [({}, False), ({"tools": {}}, True)])
+@pytest.mark.parametrize("member", ["tools", "toolChoice"])
+async def test_a_client_samples_with_tools_only_if_it_says_so(settings: Any, passes: bool, member: str) -> None:
+    world = await World.made(ALL_MAY_ASK)
+    world.server.answers = asks(a={**SAMPLING, "params": {**SAMPLING["params"], member: []}})
+    said = await world.call(await world.task(), speaks=Client(capabilities={"sampling": settings}))
+    assert isinstance(said, Asking) is passes
+    await world.holds()
+
+
+@pytest.mark.holds("ASK-MAY")
+@pytest.mark.parametrize("settings", [{"url": {}}, {"form": {}, "url": {}}])
+async def test_a_client_that_visits_pages_may_be_sent_to_one(settings: Any) -> None:
+    world = await World.made(ALL_MAY_ASK)
+    page = {**ELICITATION["params"], "mode": "url", "url": "https://x.test", "elicitationId": "e"}
+    world.server.answers = asks(a={**ELICITATION, "params": page})
+    assert isinstance(
+        await world.call(await world.task(), speaks=Client(capabilities={"elicitation": settings})), Asking
+    )
+    await world.holds()
+
+
+@pytest.mark.holds("ASK-MAY", "ASK-BOUND")
+async def test_what_may_not_be_asked_any_more_is_not_answered_either() -> None:
+    world = await World.made(ALL_MAY_ASK)
+    world.server.answers = asks(a=SAMPLING)
+    ask = world.ask(await world.task(), speaks=ABLE)
+    about = await asked(world, ask)
+    await world.restarted(CATALOGUE)
+    for speaks in (ABLE, Client()):
+        said = await world.answer(again(ask, about, {"a": SAID}, speaks=speaks))
+        assert isinstance(said, Refusal)
+        assert said.reason is Reason.CALL_ANSWER
+    assert world.server.got == []
+    await world.holds()
+
+
+async def test_a_servers_state_is_bounded_as_its_questions_are() -> None:
+    world = await World.made()
+    world.server.answers = asks(state="s" * QUESTIONS_BYTES_MAX, a=ELICITATION)
+    said = await world.call(await world.task(), speaks=ABLE)
+    assert isinstance(said, Refusal)
+    assert said.reason is Reason.RESULT_TOO_LARGE
     await world.holds()
 
 

@@ -1,7 +1,7 @@
 """Step 11: which questions of a server reach the client. All of one answer do, or none."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,6 +14,7 @@ from remit.result.note import labelled
 
 # What each question needs the client to be able to do.
 ASKS: Final = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
+_FORM: Final = b'"form"'
 UNFAMILIAR: Final = "it asks for input in no form that is known"
 
 
@@ -36,5 +37,17 @@ def relayed(asked: Mapping[str, Asked], client: Client) -> dict[str, Question]:
             raise Denied(Reason.RESULT_UNSUPPORTED, f"`{question.method[:40]}`")
         if (params := labelled(question.params)) is None:
             raise Denied(Reason.RESULT_SCHEMA, UNFAMILIAR)
+        if (more := _beyond(params, client.capabilities[ASKS[question.method]])) is not None:
+            raise Denied(Reason.RESULT_UNSUPPORTED, f"`{question.method}` with {more}")
         found[key] = Question(method=question.method, params=Raw(msgspec.json.encode(params)))
     return found
+
+
+def _beyond(params: Mapping[str, Any], able: Any) -> str | None:
+    """What of a question goes beyond what the client said it can do; without settings that is the plain form alone."""
+    settings = able if isinstance(able, Mapping) else {}
+    if bytes(params.get("mode", _FORM)) != _FORM and "url" not in settings:
+        return "a page to visit"
+    if params.keys() & {"tools", "toolChoice"} and "tools" not in settings:
+        return "tools"
+    return None

@@ -12,7 +12,7 @@ from remit.catalogue.model import Tool
 from remit.errors import CallerFault
 from remit.forward.model import Fault, Reply
 from remit.json_schema import validator
-from remit.limits import ANSWER_WAIT_S, RESULT_BYTES_MAX, RESULT_CHECKED_BYTES_MAX
+from remit.limits import ANSWER_WAIT_S, QUESTIONS_BYTES_MAX, RESULT_BYTES_MAX, RESULT_CHECKED_BYTES_MAX
 from remit.reasons import Denied, Reason
 from remit.result.asked import UNFAMILIAR, Asked, relayed
 from remit.result.operation import UNTRUSTED, accepted
@@ -80,6 +80,9 @@ def _asking(result: Raw, held: str, sender: Sender) -> Asking | Withheld:
         return _withheld(Reason.RESULT_SCHEMA, UNFAMILIAR)
     if not said.inputRequests and said.requestState is None:
         return _withheld(Reason.RESULT_SCHEMA, "it asks for input, and for none")
+    if len(bytes(result)) > QUESTIONS_BYTES_MAX:
+        # Its own state included, which travels to the client and back.
+        return _withheld(Reason.RESULT_TOO_LARGE, f"at most {QUESTIONS_BYTES_MAX} bytes of questions are relayed")
     try:
         asked = relayed(said.inputRequests, sender.client)
     except Denied as no:
