@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "remit"
 
-SHELL = {"case", "facts", "flow", "listing", "records", "world"}
+SHELL = {"case", "facts", "flow", "listing", "operations", "records", "world"}
 WORLD = {"app", "config", "edge"}
 DRIVERS = {"keys", "store", "upstream", "workers"}
 
