@@ -31,6 +31,7 @@ LISTING_S: Final = 20.0
 _NAME_CHARS_MAX: Final = 64
 _ERROR_DATA_BYTES_MAX: Final = 64 * 1024
 _QUESTION: Final = "question"
+HELD_MAX: Final = 64
 
 Able = Mapping[str, Any]
 _T = TypeVar("_T")
@@ -74,7 +75,8 @@ class Conversation:
     """Calls and questions to one server. Faults of both are the wire's.
 
     An exchange in which the server asked something is kept here, under a name nobody can guess, until the call that
-    brings the answer takes it up; none is taken up twice.
+    brings the answer takes it up; none is taken up twice. Each may keep a connection open, so there is a bound, beyond
+    which the one that waits longest is given up.
     """
 
     def __init__(self, wire: Wire, server: Server) -> None:
@@ -157,6 +159,8 @@ class Conversation:
 
     def _kept(self, held: Held) -> Reply:
         """A question of the older generation, said as the newer one would; the exchange waits here for its answer."""
+        while len(self._held) >= HELD_MAX:
+            self.abandon(next(iter(self._held)))
         name = secrets.token_urlsafe(16)
         timer = asyncio.get_running_loop().call_later(ANSWER_WAIT_S, self.abandon, name)
         self._held[name] = (held, timer)
