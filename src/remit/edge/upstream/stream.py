@@ -16,6 +16,8 @@ from remit.errors import UpstreamFault
 from remit.limits import RESULT_BYTES_MAX
 
 _PAUSE_MS: Final = 1000
+# A server that asks for none would be asked as fast as both can.
+_PAUSE_MIN_MS: Final = 100
 _PAUSE_MAX_MS: Final = 30_000
 
 Reopen = Callable[[str], Awaitable[Response]]
@@ -59,8 +61,13 @@ class Stream:
             raise UpstreamFault("the tool server ended the stream without an answer", sent=True)
         self.response.close()
         seen, asked = self._events.last_id, self._events.retry_ms
-        await asyncio.sleep(min(_PAUSE_MS if asked is None else asked, _PAUSE_MAX_MS) / 1000)
+        await asyncio.sleep(pause_ms(asked) / 1000)
         self.response = await self._reopen(seen.decode("ascii"))
         # What was half said is said again from the event on.
         self._events = EventReader(RESULT_BYTES_MAX)
         self._events.last_id, self._events.retry_ms = seen, asked
+
+
+def pause_ms(asked: int | None) -> int:
+    """How long to wait before a stream is taken up again, of what the server asks for, if it does."""
+    return max(_PAUSE_MIN_MS, min(_PAUSE_MS if asked is None else asked, _PAUSE_MAX_MS))
