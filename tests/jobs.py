@@ -12,6 +12,7 @@ from remit.answer import ServerError
 from remit.forward.model import Outgoing, Reply
 
 NOT_KNOWN = ServerError(-32602, "unknown task")
+NOT_DECLARED = ServerError(-32021, "the tasks extension is not declared")
 CREATED = "2026-11-20T10:00:00Z"
 DONE = {"content": [{"type": "text", "text": "done"}], "structuredContent": {"text": "done"}}
 
@@ -61,6 +62,8 @@ class Jobs:
     async def tends(self, outgoing: Outgoing) -> Reply:
         """`tasks/get` and `tasks/cancel`."""
         task = self.tasks.get(outgoing.operation)
+        if not outgoing.client.operations:
+            return Reply(result=None, error=NOT_DECLARED)
         if outgoing.method == "tasks/get":
             self.gets += 1
         if task is None:
@@ -83,6 +86,8 @@ class Jobs:
         task.update({"inputRequests": left} if left else {"status": "working"})
 
     def _updated(self, outgoing: Outgoing) -> Reply:
+        if not outgoing.client.operations:
+            return Reply(result=None, error=NOT_DECLARED)
         self.update(outgoing.operation, msgspec.json.decode(outgoing.answers or b"{}"))
         return _reply({"resultType": "complete"})
 

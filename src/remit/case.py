@@ -165,9 +165,10 @@ class Case:
         return askable(client, self.connector.may_ask)
 
     def _may_end_later(self, world: World) -> bool:
-        """Whether the call may become an operation: with as many as an agent may have, it is answered now or not."""
-        running = world.store.counter(operations_of(self.principal.name))
-        return self.call.method == "tools/call" and running < OPERATIONS_PER_AGENT_MAX
+        """Whether the call is about an operation, or may become one: with as many as an agent may have, it may not."""
+        if self.call.method == "tools/call":
+            return world.store.counter(operations_of(self.principal.name)) < OPERATIONS_PER_AGENT_MAX
+        return bool(self.call.operation)
 
     def answering(self, world: World) -> Round | None:
         """The round this call goes on with, if it answers questions; `Denied` for answers to another call's, or to what
