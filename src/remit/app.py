@@ -283,7 +283,7 @@ async def work(root: Path, line: socket.socket, *, passage: socket.socket, liste
 
     passing = Passage(passage, adopt)
     server = await serve(
-        agents_door(door, _settings(declared, welcome.url), inside.hub),
+        agents_door(door, _settings(declared, welcome.url), hub=inside.hub),
         listening,
         tls=_tls(home, declared.gateway),
         divert=Router(owner, own=welcome.index, send=passing.send),
@@ -424,7 +424,7 @@ def _assembled(home: Home, text: str, *, held: _Held, via: str) -> Gateway:
         keeper=keeper,
         recorder=inside.recorder,
         world=inside.world,
-        agents=agents_door(Governed(inside.world, domain.jwks), _settings(declared, url), inside.hub),
+        agents=agents_door(Governed(inside.world, domain.jwks), _settings(declared, url), hub=inside.hub),
         people=people_door(routes(acts), doorkeeper),
         closing=inside.closing,
     )

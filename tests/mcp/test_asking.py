@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from remit.call import Round
-from remit.edge.mcp import asking, methods
+from remit.edge.mcp import asking
 from remit.edge.mcp.rounds import Rounds
 from remit.edge.mcp.rpc import Fault
 from tests.mcp.conftest import Door, headers_for, modern, plain, simulated_door
@@ -182,7 +182,7 @@ async def test_an_answer_that_does_not_come_in_time_is_not_waited_for(asks: Door
 
 
 async def test_a_server_may_ask_so_often_and_no_more(asks: Door, monkeypatch: Any) -> None:
-    monkeypatch.setattr(methods, "ROUNDS_MAX", 3)
+    monkeypatch.setattr(calls, "ROUNDS_MAX", 3)
     asks.backend.asks_again = 100
     session = await able(asks)
     async with told(asks, call("asks"), session) as back:

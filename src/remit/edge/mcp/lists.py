@@ -15,10 +15,15 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from remit.answer import Refusal
 from remit.catalogue.model import Contract, ContractKind
-from remit.edge.mcp.rpc import Fault
+from remit.edge.mcp.backend import Backend
+from remit.edge.mcp.render import Renderer
+from remit.edge.mcp.replies import complete, refused
+from remit.edge.mcp.request import Request
+from remit.edge.mcp.rpc import Fault, Response
 from remit.edge.mcp.wire import Code
-from remit.limits import LIST_PAGE_BYTES, LIST_PAGE_ITEMS
+from remit.limits import LIST_PAGE_BYTES, LIST_PAGE_ITEMS, LIST_TTL_MS
 
 _TAG_BYTES: Final = 16
 _OFFSET_BYTES: Final = 4
@@ -79,6 +84,34 @@ class Pager:
 
     def _tag(self, position: bytes, about: bytes) -> bytes:
         return hmac.digest(self._key, position + about, "sha256")[:_TAG_BYTES]
+
+
+class Lists:
+    """Serves the list methods over one backend."""
+
+    def __init__(self, backend: Backend, renderer: Renderer) -> None:
+        self._backend = backend
+        self._render = renderer
+        self._pager = Pager()
+
+    async def answer(self, request: Request) -> Response:
+        """One page of one list, or `Fault`."""
+        if request.session is not None and request.stream.accepted:
+            # Clients of the older generation are used to streams, and some count on them.
+            request.stream.open()
+        params = request.message.params or {}
+        unknown = params.keys() - {"cursor", "_meta"}
+        if unknown:
+            raise Fault(400, Code.INVALID_PARAMS, message=f"unknown member `{min(unknown)[:80]}` of params")
+        listing = LISTINGS[request.message.method]
+        found = await self._backend.listed(request.ask(), listing.kind)
+        if isinstance(found, Refusal):
+            return refused(request, found, render=self._render)
+        items, after = self._pager.page(
+            found, params.get("cursor"), caller=request.principal.id, prefixed=request.endpoint.connector is None
+        )
+        members: dict[str, Any] = {listing.member: items} | ({"nextCursor": after} if after else {})
+        return complete(request, members, render=self._render, ttl_ms=LIST_TTL_MS)
 
 
 def _about(ordered: Sequence[Contract], caller: str) -> bytes:

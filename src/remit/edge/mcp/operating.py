@@ -10,12 +10,12 @@ from remit.answer import Accepted, Answered, Asking, Followed, Refusal
 from remit.edge.mcp.backend import Backend
 from remit.edge.mcp.exchange import Cancelled
 from remit.edge.mcp.render import Renderer
+from remit.edge.mcp.replies import refused
 from remit.edge.mcp.request import Request
-from remit.edge.mcp.rpc import Fault, Response, error, result
+from remit.edge.mcp.rpc import Fault, Response, result
 from remit.edge.mcp.wire import TASKS, Code
-from remit.identity.resource import UNAUTHENTICATED
 from remit.limits import NAME_CHARS_MAX
-from remit.reasons import Denied, Reason
+from remit.reasons import Reason
 
 METHODS: Final = ("tasks/get", "tasks/update", "tasks/cancel")
 _KNOWN: Final = frozenset({"taskId", "_meta"})
@@ -37,20 +37,12 @@ class Operating:
 
         answered = await request.cancellable(tended)
         if isinstance(answered, Refusal):
-            return self._refused(request, answered)
+            return refused(request, answered, render=self._render)
         if isinstance(answered, Followed):
             return Response(body=self._render.followed(request.message.id, answered))
         if isinstance(answered, Asking | Accepted) or answered.error is None:
             return Response(body=result(request.message.id, self._render.complete({}, modern=True)))
         return Response(body=self._render.released(request.message.id, answered, method="", modern=True))
-
-    def _refused(self, request: Request, refusal: Refusal) -> Response:
-        if refusal.reason in UNAUTHENTICATED:
-            raise Denied(refusal.reason, refusal.detail)
-        if refusal.reason is Reason.CALL_ANSWER:
-            # The model never saw the questions: it is its client that has to be told.
-            return Response(status=400, body=error(request.message.id, Code.INVALID_PARAMS, message=refusal.detail))
-        return Response(body=self._render.refusal(request.message, refusal, modern=True))
 
 
 def _check(request: Request) -> None:

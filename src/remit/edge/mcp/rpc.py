@@ -77,6 +77,11 @@ class Fault(Exception):
         return Response(status=self.status, body=body, headers=self.headers + closing)
 
 
+def unserved(message: str) -> Fault:
+    """A method that is not on the list."""
+    return Fault(404, Code.METHOD_NOT_FOUND, message=message, reason=Reason.CALL_METHOD)
+
+
 def read(body: bytes) -> Message | Answered:
     """The message a body holds, or `Fault`."""
     try:
