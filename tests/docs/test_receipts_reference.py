@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from remit.ledger.receipt import FORMAT, Actor, AnyBody, Asked, Intent, Receipt
+from tests.flow.following import ASKED, QUESTION, YES, Setting
 from tests.flow.test_questions import ABLE, ACCEPTED, ELICITATION, again, asked, asks
 from tests.world import World
 
@@ -50,4 +51,8 @@ async def test_the_values_beside_receipts_are_those_of_the_page() -> None:
     world.server.answers = asks(a=ELICITATION)
     ask = world.ask(task, speaks=ABLE)
     await world.answer(again(ask, await asked(world, ask), {"a": ACCEPTED}))
-    assert {name for receipt in await world.receipts() for name in receipt.values} == set(listed("Values"))
+    operation = await Setting.made("add", client=ASKED)
+    operation.jobs.asks(one=QUESTION)
+    await operation.now("update", answers={"one": YES}, speaks=ASKED)
+    receipts = [*await world.receipts(), *await operation.world.receipts()]
+    assert {name for receipt in receipts for name in receipt.values} == set(listed("Values"))

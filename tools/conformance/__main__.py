@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .legs import NOT_APPLICABLE, UPSTREAMS, Leg, alone, clients, servers
+from .legs import NOT_APPLICABLE, UPSTREAMS, Leg, alone, clients, servers, tasks
 from .peers import REVISIONS, missing
 
-SIDES: Final = (*UPSTREAMS, "alone", "client")
+SIDES: Final = (*UPSTREAMS, "alone", "tasks", "client")
 
 # What is switched off in the gateway for the suite: nothing, and so it stays.
 DISABLED: Final[tuple[str, ...]] = ()
@@ -51,6 +51,8 @@ def legs(options: argparse.Namespace, where: Path) -> Iterator[Leg]:
                     yield started.leg(revision, upstream, scenario=options.scenario)
     if "alone" in sides:
         yield alone(where, scenario=options.scenario)
+    if "tasks" in sides:
+        yield tasks(where, scenario=options.scenario)
     if "client" in sides:
         for revision in revisions:
             yield clients(where, revision, scenario=options.scenario)

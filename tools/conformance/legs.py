@@ -3,6 +3,7 @@
 - *http*, *stdio*: the suite asks the SDK's test server directly, then through the gateway. Directly there is only HTTP;
   the suite knows no other wire.
 - *alone*: the same with a test server that checks nothing a gateway could check for it.
+- *tasks*: the suite's scenarios of the tasks extension, with a fake server that has it. The suite scores none of them.
 - *client*: the SDK's client talks to the suite's own servers directly, then through a gateway that is started for it.
   What those servers then see is what Remit sends.
 """
@@ -11,13 +12,13 @@ import asyncio
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from .gateway import Gateway, free_port, reached, stop
-from .peers import CLIENT, careless_server, scored, server_over_http, server_over_stdio, suite, unscored
+from .peers import CLIENT, careless_server, scored, server_over_http, server_over_stdio, suite, tasks_server, unscored
 from .results import Check, Difference, difference, passed
 
 UPSTREAMS: Final = ("http", "stdio")
@@ -28,6 +29,16 @@ ALONE: Final = (
     "http-header-validation",
     "http-custom-header-server-validation",
     "dns-rebinding-protection",
+)
+# Of the suite's ten, those a server can pass without making a person wait or telling of its own accord.
+TASKS: Final = (
+    "tasks-lifecycle",
+    "tasks-capability-negotiation",
+    "tasks-wire-fields",
+    "tasks-request-state-removal",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-dispatch-and-envelope",
 )
 _ALONE_REVISION: Final = "2026-07-28"
 
@@ -110,14 +121,23 @@ def servers(where: Path) -> Iterator[Servers]:
 
 def alone(where: Path, *, scenario: str = "") -> Leg:
     """Compare a server that believes everything with the gateway in front of it."""
-    required = [one for one in ALONE if scenario in ("", one)]
+    return _apart(where / "alone", careless_server, scenarios=[one for one in ALONE if scenario in ("", one)])
+
+
+def tasks(where: Path, *, scenario: str = "") -> Leg:
+    """Compare a server that has the tasks extension with the gateway in front of it."""
+    return _apart(where / "tasks", tasks_server, scenarios=[one for one in TASKS if scenario in ("", one)])
+
+
+def _apart(where: Path, server: Callable[[int], subprocess.Popen[bytes]], *, scenarios: list[str]) -> Leg:
+    """Compare a server of our own with the gateway in front of it; all scenarios are required."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/mcp"
-    with _serving(careless_server(port), port):
-        gateway = Gateway(where / "alone" / "home", {"careless": url})
+    with _serving(server(port), port):
+        gateway = Gateway(where / "home", {"own": url})
         with gateway.running():
-            direct, through = asyncio.run(_one_by_one(where / "alone", required, url=url, gateway=gateway))
-    return Leg(f"{_ALONE_REVISION} alone", required, direct, through)
+            direct, through = asyncio.run(_one_by_one(where, scenarios, url=url, gateway=gateway))
+    return Leg(f"{_ALONE_REVISION} {where.name}", scenarios, direct, through)
 
 
 async def _one_by_one(
@@ -126,9 +146,10 @@ async def _one_by_one(
     direct: dict[str, Check] = {}
     through: dict[str, Check] = {}
     for scenario in scenarios:
-        chosen = ("--scenario", scenario, "--spec-version", _ALONE_REVISION)
+        # The suite counts extensions to no revision, and has to be told to run them all the same.
+        chosen = ("--scenario", scenario, "--spec-version", _ALONE_REVISION, "--force")
         direct |= await suite("server", "--url", url, *chosen, into=where / "direct" / scenario)
-        async with gateway.endpoint("careless") as behind:
+        async with gateway.endpoint("own") as behind:
             through |= await suite("server", "--url", behind, *chosen, into=where / "through" / scenario)
     return direct, through
 

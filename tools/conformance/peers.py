@@ -23,6 +23,7 @@ _SERVER: Final = _SDK / "examples" / "servers" / "everything-server"
 CLIENT: Final = _SDK / ".github" / "actions" / "conformance" / "client.py"
 _STDIO: Final = Path(__file__).with_name("stdio_server.py")
 _CARELESS: Final = Path(__file__).with_name("careless_server.py")
+_TASKS: Final = Path(__file__).with_name("tasks_server.py")
 
 REVISIONS: Final = ("2025-11-25", "2026-07-28")
 _SUITE_S: Final = 240
@@ -85,6 +86,11 @@ def server_over_http(port: int) -> subprocess.Popen[bytes]:
 def careless_server(port: int) -> subprocess.Popen[bytes]:
     """Start the same server with its guard down."""
     return _started(str(_CARELESS), str(_SERVER), str(port), env=dict(os.environ))
+
+
+def tasks_server(port: int) -> subprocess.Popen[bytes]:
+    """Start our fake of a server with the tasks extension: there is no real one."""
+    return _started(str(_TASKS), str(port), env=dict(os.environ))
 
 
 def server_over_stdio() -> Sequence[str]:
