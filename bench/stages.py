@@ -34,8 +34,9 @@ from remit.commit.model import Warrant
 from remit.edge.api.door import person
 from remit.edge.mcp.backend import Backend, DoorSettings
 from remit.edge.mcp.door import agents_door
-from remit.edge.mcp.exchange import LEFT, App, Cancelled
+from remit.edge.mcp.exchange import App
 from remit.edge.mcp.governed import Governed
+from remit.edge.mcp.leaving import LEFT, Cancelled
 from remit.forward import outgoing
 from remit.forward.facts import Told
 from remit.forward.model import Outgoing, Reply
@@ -307,7 +308,7 @@ class _Walk:
         return outgoing(self.case.call, self.case.tool.row, client=self.case.speaks(self.world))
 
     def _inspected(self) -> object:
-        return inspect(self.reply, self.case.tool, self.case.sender(self.case.speaks(self.world), self.world))
+        return inspect(self.reply, self.case.tool, sender=self.case.sender(self.case.speaks(self.world), self.world))
 
     def _door(self, backend: Backend) -> App:
         site = site_of(self.case.view.declared.gateway)

@@ -144,7 +144,7 @@ class Case:
 
     def told(self, method: str, params: msgspec.Raw) -> None:
         """The server says something while the call runs: passed on if the client may hear it, and counted."""
-        heard = passing(method, params, self.ask.speaks)
+        heard = passing(method, params, client=self.ask.speaks)
         if heard is None or self.hears is None or self.notes >= NOTES_MAX:
             return
         self.notes += 1

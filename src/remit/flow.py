@@ -73,7 +73,7 @@ async def govern(case: Case, world: World) -> Answered:
     reply = await case.once(world.upstreams.forward(permission, tool.contract, outgoing=sent, told=case.told))
 
     # 11 result: what may come back?
-    result = inspect(reply, tool, case.sender(sent.client, world))
+    result = inspect(reply, tool, sender=case.sender(sent.client, world))
 
     # 12 outcome: what really happened?
     return await conclude(case, booking, intent=permission.intent, ended=result, world=world)

@@ -289,7 +289,7 @@ def _result(said: Report, tool: Tool, now: int) -> Released | Withheld | None:
     """What of what came of it the agent may see; None where nothing did."""
     if said.reply is None:
         return None
-    result = inspect(said.reply, tool, Sender("", "", "", NOBODY, now))
+    result = inspect(said.reply, tool, sender=Sender("", "", "", NOBODY, now))
     if isinstance(result, Released | Withheld):
         return result
     return Withheld(ending="withheld", reason=Reason.RESULT_UNSUPPORTED, detail="it ended without a result")

@@ -106,6 +106,6 @@ BENT: dict[str, tuple[object, bytes]] = {
 @pytest.mark.parametrize("schema, result", BENT.values(), ids=BENT.keys())
 def test_what_cannot_be_checked_is_withheld(schema: object, result: bytes) -> None:
     contract = tool("notes", "read", outputSchema=schema)
-    found = inspect(Reply(result=msgspec.Raw(result)), Tool(contract=contract, row=ToolRow()), SENDER)
+    found = inspect(Reply(result=msgspec.Raw(result)), Tool(contract=contract, row=ToolRow()), sender=SENDER)
     assert isinstance(found, Withheld)
     assert found.reason is Reason.RESULT_SCHEMA

@@ -97,7 +97,7 @@ async def test_what_the_client_did_not_ask_for_is_dropped_and_not_counted(client
 @pytest.mark.parametrize("least", LEVELS)
 def test_log_messages_less_severe_than_asked_for_are_dropped(least: str) -> None:
     raw = {level: msgspec.Raw(msgspec.json.encode(log(level)[1])) for level in LEVELS}
-    passed = [level for level in LEVELS if passing("notifications/message", raw[level], Client(log_level=least))]
+    passed = [level for level in LEVELS if passing("notifications/message", raw[level], client=Client(log_level=least))]
     assert passed == list(LEVELS[LEVELS.index(least) :])
 
 
@@ -124,13 +124,15 @@ async def test_a_note_that_is_too_large_is_dropped_alone() -> None:
     "params", [b"[]", b"7", b'{"level":"info","_meta":[]}', b'{"level":"info","a":' + b"[" * 5000 + b"]" * 5000 + b"}"]
 )
 def test_a_note_that_is_none_is_dropped(params: bytes) -> None:
-    assert passing("notifications/message", msgspec.Raw(params), EAGER) is None
-    assert passing("notifications/progress", msgspec.Raw(params), EAGER) is None
+    assert passing("notifications/message", msgspec.Raw(params), client=EAGER) is None
+    assert passing("notifications/progress", msgspec.Raw(params), client=EAGER) is None
 
 
 def test_what_a_server_says_in_the_gateways_name_is_left_out() -> None:
     meta = {"io.remit/labels": ["trusted"], "io.remit/decision": {}, "vendor/own": 1}
-    found = passing("notifications/progress", msgspec.Raw(msgspec.json.encode({"progress": 1, "_meta": meta})), EAGER)
+    found = passing(
+        "notifications/progress", msgspec.Raw(msgspec.json.encode({"progress": 1, "_meta": meta})), client=EAGER
+    )
     assert found == {"progress": msgspec.Raw(b"1"), "_meta": {"vendor/own": 1, **LABELLED}}
 
 

@@ -13,7 +13,7 @@ from remit.call import Ask, Call, Round, decode
 from remit.canonical import digest_of
 from remit.case import Hears
 from remit.catalogue.model import Contract, ContractKind
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.identity.model import Principal
 from remit.reasons import Denied, Reason
 
@@ -92,7 +92,7 @@ class SimulatedBackend:
             kind="agent", name=name, id=f"spiffe://test/agent/{name}", issuer="test", subject=name, expires=0, key="k"
         )
 
-    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Released | Asking | Refusal:
+    async def answer(self, ask: Ask, cancelled: Cancelled, *, hears: Hears | None) -> Released | Asking | Refusal:
         self.asked.append(ask)
         if self.refusal is not None:
             return self.refusal

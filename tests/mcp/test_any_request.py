@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from remit.edge.mcp.backend import DoorSettings
 from remit.edge.mcp.door import agents_door
-from remit.edge.mcp.exchange import LEFT
+from remit.edge.mcp.leaving import LEFT
 from remit.identity.resource import Site
 from tests.mcp.conftest import MODERN, headers_for, modern
 from tests.mcp.simulated import ADA, SimulatedBackend

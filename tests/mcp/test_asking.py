@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from remit.call import Round
-from remit.edge.mcp import asking
+from remit.edge.mcp import asking, calls
 from remit.edge.mcp.rounds import Rounds
 from remit.edge.mcp.rpc import Fault
 from tests.mcp.conftest import Door, headers_for, modern, plain, simulated_door

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from remit.call import Client
 from remit.edge.mcp.hub import Hub, Listener
+from remit.forward.facts import Aside
 from tests.mcp.conftest import Door, legacy, plain
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,7 +44,7 @@ async def heard(hub: Hub, agent: str, *, reaches: bool = True) -> list[str]:
 
 def say_all(hub: Hub, agent: str) -> None:
     for method, params in (LOG, CHANGED, UPDATED):
-        hub.said("notes", agent, method, Raw(msgspec.json.encode(params)))
+        hub.said(Aside("notes", agent, method, Raw(msgspec.json.encode(params))))
 
 
 @pytest.mark.holds("INV-12")

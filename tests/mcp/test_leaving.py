@@ -2,7 +2,7 @@
 
 import pytest
 
-from remit.edge.mcp.exchange import Cancelled, Leaving, Left
+from remit.edge.mcp.leaving import Cancelled, Leaving, Left
 
 
 def test_a_client_that_leaves_cancels_what_runs_and_nothing_else() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from remit.edge import serving as server
 from remit.edge.mcp import exchange
+from remit.edge.mcp.leaving import Cancelled
 from remit.edge.serving import listener, serve
 from remit.errors import CallerFault, ConfigFault
 from remit.limits import BODY_BYTES_MAX
@@ -160,7 +161,7 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
 
 async def test_who_asks_to_be_told_of_a_cancellation_is_told_once() -> None:
     told: list[str] = []
-    cancelled = exchange.Cancelled()
+    cancelled = Cancelled()
     cancelled.then(lambda: told.append("before"))
     cancelled.set()
     cancelled.set()

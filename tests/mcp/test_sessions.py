@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.edge.mcp.rpc import Fault
 from remit.edge.mcp.sessions import Sessions
 from tests.mcp.conftest import Door, legacy, plain

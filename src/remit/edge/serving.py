@@ -23,7 +23,8 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from remit.edge.mcp.exchange import LEFT, App, Left
+from remit.edge.mcp.exchange import App
+from remit.edge.mcp.leaving import LEFT, Left
 from remit.errors import CallerFault, ConfigFault
 from remit.limits import CONNECTIONS_MAX, REQUEST_ARRIVES_S
 

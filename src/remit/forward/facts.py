@@ -1,7 +1,7 @@
 """The upstreams, as a contract in words."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Raw
 
@@ -10,6 +10,15 @@ from remit.commit.model import Warrant
 from remit.forward.model import Committed, Outgoing, Reply
 
 Told = Callable[[str, Raw], None]
+
+
+class Aside(NamedTuple):
+    """What a server says beside its answers, to the sessions of `agent` (empty: to one that all share)."""
+
+    connector: str
+    agent: str
+    method: str
+    params: Raw
 
 
 class Upstreams(Protocol):
@@ -49,7 +58,7 @@ class Upstreams(Protocol):
         """From now on, until `leave`, hear what the server says to this agent's sessions beside its answers."""
         ...
 
-    async def leave(self, connector: str, agent: str, uris: Collection[str] = ()) -> None:
+    async def leave(self, connector: str, agent: str, *, uris: Collection[str] = ()) -> None:
         """One who attended does so no more; `uris` are resources nobody wants to hear of now."""
         ...
 

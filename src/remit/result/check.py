@@ -51,7 +51,7 @@ _HEAD: Final = msgspec.json.Decoder(_Head)
 _INPUT: Final = msgspec.json.Decoder(_Input)
 
 
-def inspect(reply: Reply | Fault, tool: Tool, sender: Sender) -> Released | Asking | Accepted | Withheld:
+def inspect(reply: Reply | Fault, tool: Tool, *, sender: Sender) -> Released | Asking | Accepted | Withheld:
     """What of the reply the agent may see. Never raises: a call that was sent has an ending, whatever came back."""
     if isinstance(reply, Fault):
         return Withheld(ending=reply.ending, reason=reply.reason, detail=reply.detail)

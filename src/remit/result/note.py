@@ -27,7 +27,7 @@ class _Logged(Struct):
 _LOGGED: Final = msgspec.json.Decoder(_Logged)
 
 
-def passing(method: str, params: Raw, client: Client) -> dict[str, Any] | None:
+def passing(method: str, params: Raw, *, client: Client) -> dict[str, Any] | None:
     """The params of a notification as the client may hear them, None if it may not. A progress token is left out: what
     it is called towards the client is the wire's business.
     """

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from remit.answer import Asking, Refusal
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.edge.mcp.rpc import notification, request
 from remit.edge.mcp.sessions import Given, Session
 from remit.edge.mcp.stream import Stream
@@ -34,7 +34,7 @@ async def asked(session: Session, asking: Asking, *, stream: Stream, cancelled: 
         for key, question in asking.questions.items():
             name, waiting[key] = await open_questions.enter_async_context(session.asking())
             names.append(name)
-            if not stream.say(request(name, question.method, question.params), must=True):
+            if not stream.say(request(name, question.method, params=question.params), must=True):
                 return None
         gone: asyncio.Future[object] = asyncio.ensure_future(cancelled.wait())
         answers: asyncio.Future[object] = asyncio.gather(*waiting.values())  # type: ignore[assignment]

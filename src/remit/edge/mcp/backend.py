@@ -9,7 +9,7 @@ from remit.answer import Answered, Asking, Followed, Refusal
 from remit.call import Ask
 from remit.case import Hears
 from remit.catalogue.model import Contract, ContractKind
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.identity.model import Principal
 from remit.identity.resource import Site
 from remit.reasons import Reason
@@ -24,7 +24,7 @@ class Backend(Protocol):
         """Who presents this token at this endpoint, on every request; `Denied(identity.*)` otherwise."""
         ...
 
-    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Answered:
+    async def answer(self, ask: Ask, cancelled: Cancelled, *, hears: Hears | None) -> Answered:
         """Govern one call. When `cancelled` is set while it runs, the client no longer wants the answer: stop as
         soon as the record allows, and still return. What the server says meanwhile goes to `hears`.
         """
@@ -60,7 +60,7 @@ class Backend(Protocol):
         """Listen for what the server says to this agent's sessions beside its answers."""
         ...
 
-    async def leave(self, connector: str, agent: str, uris: Iterable[str] = ()) -> None:
+    async def leave(self, connector: str, agent: str, *, uris: Iterable[str] = ()) -> None:
         """One listener less; nobody wants to hear of `uris` any more."""
         ...
 

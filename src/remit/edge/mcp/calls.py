@@ -4,25 +4,20 @@ A client of the session wire is asked what a server wants to know on the stream 
 calls; a modern client is answered with the questions, and calls again.
 """
 
-from typing import Final
-
 import msgspec
 
-from remit.answer import Accepted, Answered, Asking, Refusal, ServerError
+from remit.answer import Accepted, Answered, Asking, Refusal
 from remit.call import Ask
 from remit.edge.mcp.asking import UNANSWERED, asked
 from remit.edge.mcp.backend import Backend
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.edge.mcp.mirrors import Mirrors
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.replies import refused
 from remit.edge.mcp.request import Request
 from remit.edge.mcp.rounds import Rounds
-from remit.edge.mcp.rpc import Response
-from remit.edge.mcp.wire import Code
+from remit.edge.mcp.rpc import Response, status_of
 from remit.limits import ROUNDS_MAX
-
-_STATUS: Final[dict[int, int]] = {Code.MISSING_CAPABILITY: 400, Code.METHOD_NOT_FOUND: 404}
 
 
 class Calls:
@@ -54,14 +49,16 @@ class Calls:
         written = self._render.released(
             request.message.id, answered, method=request.message.method, modern=request.modern
         )
-        return Response(body=written, status=_status(answered.error) if request.modern else 200)
+        return Response(
+            body=written, status=status_of(answered.error.code) if request.modern and answered.error else 200
+        )
 
     async def _carried(self, request: Request, ask: Ask, cancelled: Cancelled) -> Answered:
         """A call, and for a client that is asked over its session every further one that its answers are."""
         hears, session = request.hears(), request.session
         rounds = 1
         while True:
-            answered = await self._backend.answer(ask, cancelled, hears)
+            answered = await self._backend.answer(ask, cancelled, hears=hears)
             if session is None or not isinstance(answered, Asking):
                 return answered
             more = rounds < ROUNDS_MAX
@@ -83,8 +80,3 @@ def _note_subscription(request: Request) -> None:
         session.subscribed.add(params["uri"])
     elif session is not None and request.message.method == "resources/unsubscribe":
         session.subscribed.discard(params["uri"])
-
-
-def _status(wrong: ServerError | None) -> int:
-    """How the modern wire says a server's error besides (MCP 2026-07-28, transports)."""
-    return _STATUS.get(wrong.code, 200) if wrong is not None else 200

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from remit.edge.mcp.backend import Backend, DoorSettings
-from remit.edge.mcp.exchange import LEFT, App, Gone, Receive, Scope, Send, check_media, headers_of, read_body
+from remit.edge.mcp.exchange import App, Gone, Receive, Scope, Send, check_media, headers_of, read_body
 from remit.edge.mcp.hub import Hub
 from remit.edge.mcp.replies import closed
 from remit.edge.mcp.request import Endpoint, Request
@@ -75,7 +75,7 @@ class _Door:
             presented = [headers["authorization"]] if "authorization" in headers else []
             token = bearer(presented, scope["query_string"].decode("latin-1"))
             principal = await self._backend.authenticate(token, url)
-            sent = Sent(principal, token, endpoint, headers, scope["extensions"][LEFT], stream)
+            sent = Sent(principal, token, endpoint, headers, scope["extensions"], stream)
             return await self._taken(sent, scope, receive=receive)
         except Denied as no:
             raise closed(no, url) from no

@@ -8,7 +8,7 @@ from remit.answer import Answered, Asking, Followed, Refusal
 from remit.call import Ask
 from remit.case import Case, Hears
 from remit.catalogue.model import Contract, ContractKind
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.errors import RemitError
 from remit.flow import answer
 from remit.identity.model import Principal
@@ -30,7 +30,7 @@ class Governed:
     async def authenticate(self, token: str | None, audience: str) -> Principal:
         return await self._world.authenticator.agent(token, audience)
 
-    async def answer(self, ask: Ask, cancelled: Cancelled, hears: Hears | None) -> Answered:
+    async def answer(self, ask: Ask, cancelled: Cancelled, *, hears: Hears | None) -> Answered:
         case = self._case(ask)
         case.hears = hears
         cancelled.then(case.cancel)
@@ -62,7 +62,7 @@ class Governed:
     async def attend(self, connector: str, agent: str) -> None:
         await self._world.upstreams.attend(connector, agent)
 
-    async def leave(self, connector: str, agent: str, uris: Iterable[str] = ()) -> None:
+    async def leave(self, connector: str, agent: str, *, uris: Iterable[str] = ()) -> None:
         await self._world.upstreams.leave(connector, agent, uris=tuple(uris))
 
     def open_stream(self, principal: Principal) -> None:

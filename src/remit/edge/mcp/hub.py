@@ -16,6 +16,7 @@ from msgspec import Raw
 from remit.call import Client
 from remit.catalogue import View
 from remit.edge.mcp.wire import Meta
+from remit.forward.facts import Aside
 from remit.forward.model import NOBODY
 from remit.result import passing
 
@@ -36,7 +37,7 @@ class Attended(Protocol):
         """Hear what a server says to this agent's sessions beside its answers."""
         ...
 
-    async def leave(self, connector: str, agent: str, uris: Iterable[str] = ()) -> None:
+    async def leave(self, connector: str, agent: str, *, uris: Iterable[str] = ()) -> None:
         """No more; nobody wants to hear of `uris`."""
         ...
 
@@ -88,19 +89,20 @@ class Hub:
         if listener.connector is not None:
             others = (one for one in self._listeners if one.connector == listener.connector)
             wanted = {uri for one in others if one.agent == listener.agent for uri in one.uris}
-            await attended.leave(listener.connector, listener.agent, listener.uris - wanted)
+            await attended.leave(listener.connector, listener.agent, uris=listener.uris - wanted)
 
-    def said(self, connector: str, agent: str, method: str, params: Raw) -> None:
+    def said(self, aside: Aside) -> None:
         """A server said something beside its answers, to one agent's session or (empty) to everybody's: there nobody
         can tell about whose call a log message is, so it is nobody's to hear.
         """
+        connector, agent, method, params = aside
         there = [one for one in self._listeners if one.connector == connector and one.reaches]
         for one in [one for one in there if agent in ("", one.agent)]:
             if method.endswith(_CHANGED):
                 one.changed(method.split("/")[1], surely=False)
             elif method == _UPDATED:
                 _updated(one, params)
-            elif agent and (heard := passing(method, params, one.speaks)) is not None:
+            elif agent and (heard := passing(method, params, client=one.speaks)) is not None:
                 one.say(method, heard)
 
     def refreshed(self, view: View) -> None:

@@ -14,8 +14,9 @@ import msgspec
 
 from remit.answer import Refusal, Released
 from remit.edge.mcp.backend import Backend, reach
-from remit.edge.mcp.exchange import Cancelled, accepts_events
+from remit.edge.mcp.exchange import accepts_events
 from remit.edge.mcp.hub import Hub, Listener
+from remit.edge.mcp.leaving import Cancelled
 from remit.edge.mcp.request import Request
 from remit.edge.mcp.rpc import Fault, Response, notification, result
 from remit.edge.mcp.wire import Code
@@ -90,7 +91,7 @@ class Listens:
         granted = set()
         for uri in dict.fromkeys(wanted):
             ask = msgspec.structs.replace(request.ask(), method="resources/subscribe", params={"uri": uri})
-            answered = await self._backend.answer(ask, Cancelled(), None)
+            answered = await self._backend.answer(ask, Cancelled(), hears=None)
             if isinstance(answered, Released) and answered.error is None:
                 granted.add(uri)
         return granted

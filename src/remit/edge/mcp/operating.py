@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from remit.answer import Accepted, Answered, Asking, Followed, Refusal
 from remit.edge.mcp.backend import Backend
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.replies import refused
 from remit.edge.mcp.request import Request

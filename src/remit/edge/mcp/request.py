@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from remit.call import Ask, Client
 from remit.case import Hears
-from remit.edge.mcp.exchange import Cancelled, Leaving, Left, label
+from remit.edge.mcp.exchange import label
+from remit.edge.mcp.leaving import Cancelled, Leaving, Left
 from remit.edge.mcp.rpc import Message, notification
 from remit.edge.mcp.sessions import Session
 from remit.edge.mcp.stream import Stream

@@ -17,6 +17,7 @@ from remit.reasons import Denied, Reason
 Id = str | int
 
 _MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
+_SAID: Final[dict[int, int]] = {Code.MISSING_CAPABILITY: 400, Code.METHOD_NOT_FOUND: 404}
 _STATUS: Final = {Reason.CALL_TOO_LARGE: 413}
 
 
@@ -75,6 +76,11 @@ class Fault(Exception):
         closing = ((b"connection", b"close"),) if self.status == _STATUS[Reason.CALL_TOO_LARGE] else ()
         body = error(request_id, self.code, message=self.message, data=self.data)
         return Response(status=self.status, body=body, headers=self.headers + closing)
+
+
+def status_of(code: int) -> int:
+    """How the modern wire says a server's error besides (MCP 2026-07-28, transports)."""
+    return _SAID.get(code, 200)
 
 
 def unserved(message: str) -> Fault:
@@ -141,7 +147,7 @@ def result(request_id: Id | None, value: Any) -> bytes:
     return b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(request_id) + b',"result":' + raw + b"}"
 
 
-def request(request_id: Id, method: str, params: Raw) -> bytes:
+def request(request_id: Id, method: str, *, params: Raw) -> bytes:
     """A request of ours to a client."""
     return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from typing import Any, Final, NamedTuple
 
-from remit.edge.mcp.exchange import Cancelled
+from remit.edge.mcp.leaving import Cancelled
 from remit.edge.mcp.rpc import Fault, Id
 from remit.edge.mcp.wire import Code
 from remit.identity.model import Principal

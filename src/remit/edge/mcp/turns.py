@@ -4,14 +4,15 @@ A modern request says all of itself. A legacy one belongs to a session, which is
 besides requests, a session takes notifications, answers to what was asked of it, and one stream to listen on.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from remit.edge.mcp.agreement import agreed, unsupported
 from remit.edge.mcp.backend import Backend
-from remit.edge.mcp.exchange import Left
 from remit.edge.mcp.hub import Hub
+from remit.edge.mcp.leaving import LEFT
 from remit.edge.mcp.methods import Methods
 from remit.edge.mcp.request import Endpoint, Request
 from remit.edge.mcp.rpc import Answered, Fault, Message, Response
@@ -26,13 +27,15 @@ _SESSION: Final = "mcp-session-id"
 
 
 class Sent(NamedTuple):
-    """Who sent something, with which token, where, under which headers, and the ways back to them."""
+    """Who sent something, with which token, where, under which headers, and the way back to them. `extensions` are
+    what the server gave with the request.
+    """
 
     principal: Principal
     token: str | None
     endpoint: Endpoint
     headers: dict[str, str]
-    left: Left
+    extensions: Mapping[str, Any]
     stream: Stream
 
 
@@ -117,7 +120,7 @@ def request_of(message: Message, sent: Sent, *, session: Session | None = None) 
         endpoint=sent.endpoint,
         principal=sent.principal,
         token=sent.token,
-        left=sent.left,
+        left=sent.extensions[LEFT],
         stream=sent.stream,
         session=session,
         modern=session is None and _is_modern(message, sent.headers),

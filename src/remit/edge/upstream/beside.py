@@ -20,7 +20,9 @@ _NONE: Final = Request(method="", params=b"", timeout_s=0)
 class Line(Protocol):
     """The wire a call goes over."""
 
-    async def within(self, request: Request, number: int, work: Coroutine[None, None, Answer | Held]) -> Answer | Held:
+    async def within(
+        self, request: Request, number: int, *, work: Coroutine[None, None, Answer | Held]
+    ) -> Answer | Held:
         """What comes of one step of an exchange, in the time its request has."""
         ...
 
@@ -108,7 +110,7 @@ class _BesideHeld:
         self._beside = beside
 
     async def answered(self, answer: Raw, request: Request) -> Answer | Held:
-        return await self._beside.line.within(request, self._beside.number, self._resumed(answer, request))
+        return await self._beside.line.within(request, self._beside.number, work=self._resumed(answer, request))
 
     def abandon(self) -> None:
         self._beside.abandon()

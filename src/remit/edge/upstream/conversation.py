@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from remit.answer import ServerError
 from remit.catalogue.model import Contract
 from remit.edge.upstream.listening import Listening
-from remit.edge.upstream.message import METHOD_NOT_FOUND, UNSUPPORTED_VERSION, Answer, Request, Wrong, not_mcp
+from remit.edge.upstream.message import METHOD_NOT_FOUND, Answer, Request, Wrong, not_mcp
 from remit.edge.upstream.params import CLIENT, LEGACY, MODERN, SERVER_INFO, call_params, own_params
 from remit.edge.upstream.wire import Heard, Held, Wire
 from remit.errors import UpstreamFault
@@ -30,6 +30,7 @@ OPENING_S: Final = 20.0
 LISTING_S: Final = 20.0
 _NAME_CHARS_MAX: Final = 64
 _ERROR_DATA_BYTES_MAX: Final = 64 * 1024
+_UNSUPPORTED_VERSION: Final = -32022
 _QUESTION: Final = "question"
 HELD_MAX: Final = 64
 
@@ -269,7 +270,7 @@ class _Versions(Struct):
 
 def _speaks_modern(wrong: Wrong) -> bool:
     """Whether an error says that the server speaks the newer generation after all."""
-    if wrong.code != UNSUPPORTED_VERSION or not bytes(wrong.data):
+    if wrong.code != _UNSUPPORTED_VERSION or not bytes(wrong.data):
         return False
     try:
         return MODERN in msgspec.json.decode(wrong.data, type=_Versions).supported

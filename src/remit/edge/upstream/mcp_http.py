@@ -94,12 +94,14 @@ class HttpWire:
         number = next(_NUMBERS)
         body = request_bytes(number, request.method, params=request.params)
         if self._modern or request.outgoing is None or not request.outgoing.client.capabilities:
-            return await self.within(request, number, self._asked(request, number, body))
+            return await self.within(request, number, work=self._asked(request, number, body))
         beside = Beside(self, self._besides, number=number)
         work = self._asked(msgspec.structs.replace(request, told=beside.told), number, body)
-        return await self.within(request, number, beside.step(work, request))
+        return await self.within(request, number, work=beside.step(work, request))
 
-    async def within(self, request: Request, number: int, work: Coroutine[None, None, Answer | Held]) -> Answer | Held:
+    async def within(
+        self, request: Request, number: int, *, work: Coroutine[None, None, Answer | Held]
+    ) -> Answer | Held:
         """What comes of one step of an exchange, in the time its request has."""
         until = asyncio.timeout(None if request.listens else request.timeout_s)
         if self._ended:
@@ -216,7 +218,7 @@ class HttpWire:
         written = form(response)
         if written == EVENTS:
             stream = Stream(response, None if self._modern else self._reopened)
-            return await self.streamed(stream, number, request)
+            return await self.streamed(stream, number, request=request)
         if written != "application/json":
             raise not_mcp("the tool server's answer is neither JSON nor an event stream")
         data = await _bounded(response, RESULT_BYTES_MAX)
@@ -242,7 +244,7 @@ class HttpWire:
             raise Elsewhere(fault.message, fault.advice, sent=fault.sent, why=fault.why)
         raise fault
 
-    async def streamed(self, stream: Stream, number: int, request: Request) -> Answer | Held:
+    async def streamed(self, stream: Stream, number: int, *, request: Request) -> Answer | Held:
         """What a call's stream comes to, from where it was read to."""
         try:
             while True:
@@ -317,7 +319,7 @@ class _HttpHeld:
         self._wire, self._stream, self._number = wire, stream, number
 
     async def answered(self, answer: Raw, request: Request) -> Answer | Held:
-        return await self._wire.within(request, self._number, self._resumed(answer, request))
+        return await self._wire.within(request, self._number, work=self._resumed(answer, request))
 
     def abandon(self) -> None:
         self._stream.close()
@@ -329,7 +331,7 @@ class _HttpHeld:
         except BaseException:
             self._stream.close()
             raise
-        return await self._wire.streamed(self._stream, self._number, request)
+        return await self._wire.streamed(self._stream, self._number, request=request)
 
 
 async def _bounded(response: Response, most: int) -> bytes:

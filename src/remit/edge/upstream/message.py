@@ -23,7 +23,6 @@ _ABOUT_A_CALL: Final = frozenset(
     {"notifications/progress", "notifications/message", "notifications/elicitation/complete"}
 )
 METHOD_NOT_FOUND: Final = -32601
-UNSUPPORTED_VERSION: Final = -32022
 _ID_BYTES_MAX: Final = 128
 _ATTRIBUTION_BYTES: Final = 4096
 _NUMBER: Final = re.compile(rb"[0-9]{1,15}\Z")

@@ -83,7 +83,7 @@ class Pending:
         course = self._waiting[number] = _Course(request)
         return await self._next(number, course)
 
-    async def resumed(self, number: int, body: bytes, request: Request) -> Answer | Held:
+    async def resumed(self, number: int, body: bytes, *, request: Request) -> Answer | Held:
         """Give the client's answer to a question, and wait on."""
         course = self._waiting.get(number)
         if course is None:
@@ -206,7 +206,7 @@ class _LineHeld:
         self._pending, self._number = pending, number
 
     async def answered(self, answer: Raw, request: Request) -> Answer | Held:
-        return await self._pending.resumed(self._number, answer_bytes(self.question, answer), request)
+        return await self._pending.resumed(self._number, answer_bytes(self.question, answer), request=request)
 
     def abandon(self) -> None:
         self._pending.abandon(self._number)

@@ -21,7 +21,7 @@ from remit.commit.model import Warrant
 from remit.edge.upstream.opening import Opener
 from remit.edge.upstream.session import NOTHING, Key, Leave, Session, Terms
 from remit.errors import UpstreamFault
-from remit.forward.facts import Told
+from remit.forward.facts import Aside, Told
 from remit.forward.model import Committed, Outgoing, Reply
 from remit.limits import CONTRACT_CHECK_S, UPSTREAM_IDLE_S, UPSTREAM_START_S
 from remit.reasons import Denied, Reason
@@ -31,11 +31,11 @@ _REAP_S: Final = 15.0
 _ENDED_MAX: Final = 4096
 
 
-# Called with the connector, the agent (empty: everybody's), and what the server says beside its answers.
-Said = Callable[[str, str, str, Raw], None]
+# Called with what servers say beside their answers.
+Said = Callable[[Aside], None]
 
 
-def _nobody(connector: str, agent: str, method: str, params: Raw) -> None:
+def _nobody(aside: Aside) -> None:
     """Nobody listens."""
 
 
@@ -86,7 +86,7 @@ class Sessions:
         self._terms = Terms(
             open=self._opener.open,
             tell=on_contracts,
-            said=lambda key, method, params: self._said(key.connector, key.agent, method, params),
+            said=lambda key, method, params: self._said(Aside(key.connector, key.agent, method, params)),
             attended=self._is_attended,
             check_s=self._pace.check_s,
         )
@@ -139,7 +139,7 @@ class Sessions:
         self._attended[connector, agent] += 1
         await asyncio.gather(*(session.attend() for session in self._of(connector, agent)))
 
-    async def leave(self, connector: str, agent: str, uris: Collection[str] = ()) -> None:
+    async def leave(self, connector: str, agent: str, *, uris: Collection[str] = ()) -> None:
         """One who attended does so no more; `uris` are resources that nobody wants to hear of now."""
         self._attended -= Counter({(connector, agent): 1})
         await asyncio.gather(*(session.forget(uri) for session in self._of(connector, agent) for uri in uris))
