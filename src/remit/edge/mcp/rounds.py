@@ -24,7 +24,7 @@ from remit.edge.mcp.wire import Code
 from remit.reasons import Reason
 
 _NONCE_BYTES: Final = 12
-_REMEMBERED_MAX: Final = 1024
+_REMEMBERED_MAX: Final = 64  # of one agent
 _RETRIED: Final = frozenset({"inputResponses", "requestState", "_meta"})
 _PURPOSE: Final = b"remit round 1"
 
@@ -34,7 +34,7 @@ class Rounds:
 
     def __init__(self) -> None:
         self._cipher = ChaCha20Poly1305(ChaCha20Poly1305.generate_key())
-        self._last: OrderedDict[tuple[str, bytes], Round] = OrderedDict()
+        self._last: dict[str, OrderedDict[bytes, Round]] = {}
 
     def resumed(self, request: Request) -> Round | None:
         """The round a retry belongs to; None for a call that is none, or answers what nobody asked."""
@@ -42,13 +42,17 @@ class Rounds:
         state = params.get("requestState")
         if isinstance(state, str):
             return self.opened(state)
-        return self._last.get((request.principal.id, _fingerprint(request))) if "inputResponses" in params else None
+        if "inputResponses" not in params:
+            return None
+        return self._last.get(request.principal.id, OrderedDict()).get(_fingerprint(request))
 
     def asked(self, request: Request, about: Round) -> str:
         """The state a client gets with the questions."""
-        self._last[request.principal.id, _fingerprint(request)] = about
-        if len(self._last) > _REMEMBERED_MAX:
-            self._last.popitem(last=False)
+        if about.state is None:
+            own = self._last.setdefault(request.principal.id, OrderedDict())
+            own[_fingerprint(request)] = about
+            if len(own) > _REMEMBERED_MAX:
+                own.popitem(last=False)
         return self.sealed(about)
 
     def sealed(self, about: Round) -> str:
