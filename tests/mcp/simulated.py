@@ -73,6 +73,7 @@ class SimulatedBackend:
         self.streams: Counter[str] = Counter()
         self.notes: list[tuple[str, dict[str, Any]]] = []
         self.questions: dict[str, Question] = {}
+        self.state: str | None = "the server's secret"
         self.asks_again = 0
         self.sessions = 4
         self.result: bytes | None = None
@@ -120,7 +121,7 @@ class SimulatedBackend:
             principal="p",
             expires=0,
             asked={key: one.method for key, one in self.questions.items()},
-            state="the server's secret",
+            state=self.state,
             held="held",
         )
         return Asking(questions=self.questions, round=about, labels=("untrusted",))

@@ -269,6 +269,7 @@ async def test_no_two_states_are_alike(asks: Door) -> None:
 
 @pytest.mark.holds("ASK-BOUND")
 async def test_answers_without_a_state_are_to_the_same_agents_last_questions_about_the_same_call(asks: Door) -> None:
+    asks.backend.state = None  # what the server wants back, the client has to bring
     await asked(asks, arguments={"text": "x"})
     given = {"name": "asks", "inputResponses": {"a": YES}}
     message = modern("tools/call", {**given, "arguments": {"text": "x"}})
@@ -280,12 +281,21 @@ async def test_answers_without_a_state_are_to_the_same_agents_last_questions_abo
     await asks.send(msgspec.json.encode(message), headers_for(message) | {"Authorization": f"Bearer {BOB}"})
     assert [ask.round for ask in asks.backend.asked] == [None] * 4
     await asks.send(msgspec.json.encode(message), headers_for(message))
-    assert asks.backend.asked[-1].round.state == "the server's secret"
+    assert asks.backend.asked[-1].round.call == "call-1"
+
+
+@pytest.mark.holds("ASK-BOUND")
+async def test_answers_without_the_servers_own_state_are_to_nothing(asks: Door) -> None:
+    await asked(asks)
+    message = modern("tools/call", {"name": "asks", "inputResponses": {"a": YES}})
+    await asks.send(msgspec.json.encode(message), headers_for(message))
+    assert asks.backend.asked[-1].round is None
 
 
 @pytest.mark.holds("ASK-BOUND")
 @pytest.mark.parametrize("name", ["Remit-Task", "Remit-Client"])
 async def test_answers_without_a_state_are_to_the_same_tasks_and_clients_questions(asks: Door, name: str) -> None:
+    asks.backend.state = None
     message = modern("tools/call", {"name": "asks", "inputResponses": {"a": YES}})
     for whose in ("one", "other"):
         asked_as = modern("tools/call", {"name": "asks"})
