@@ -224,6 +224,10 @@ STORIES = {
         rewritten(4, body={"kind": "outcome", "call": "c1", "intent": 1, "outcome": "unknown"}),
         "receipt 4: the intent of receipt 1 was answered before",
     ),
+    "completion of what was not accepted": (
+        rewritten(4, body={"kind": "completion", "call": "c1", "intent": 1, "operation": "o", "outcome": "completed"}),
+        "receipt 4: it ends no accepted call that goes on, which would be that of receipt 1",
+    ),
     "erasure of the future": (
         rewritten(7, body={"kind": "erasure", "receipts": [8], "reason": "",
                            "actor": {"name": "o", "kind": "human", "via": "socket"}}),

@@ -25,6 +25,7 @@ QUESTION = {
     "params": {"mode": "form", "message": "go on?", "requestedSchema": {"type": "object", "properties": {}}},
 }
 QUESTIONS = {"confirm_delete": ("confirm",), "multi_input": ("first", "second")}
+CACHED = {"ttlMs": 0, "cacheScope": "private"}
 ANYTHING = {"type": "object", "additionalProperties": True}
 TOOLS = ("greet", "slow_compute", "failing_job", "protocol_error_job", *QUESTIONS)
 
@@ -115,9 +116,9 @@ class Server:
             case "server/discover":
                 offered = {"tools": {}, "extensions": {TASKS: {}}}
                 info = {META + "serverInfo": {"name": "tasks", "version": "1"}}
-                return {"supportedVersions": [MODERN], "capabilities": offered, "_meta": info}
+                return {"supportedVersions": [MODERN], "capabilities": offered, "_meta": info, **CACHED}
             case "tools/list":
-                return {"tools": [{"name": name, "inputSchema": ANYTHING} for name in TOOLS]}
+                return {"tools": [{"name": name, "inputSchema": ANYTHING} for name in TOOLS], **CACHED}
             case "tools/call":
                 return await self._call(params, declared=declared)
             case "tasks/get" | "tasks/update" | "tasks/cancel":
