@@ -179,6 +179,9 @@ AROUND = (
         "OPERATION-COMPLETION", "flow step 12", "how an operation ended is on record once, before anybody is told"
     ),
     Requirement("OPERATION-ANSWERS", "invariant 3", "answers to an operation are a call, decided with its arguments"),
+    Requirement(
+        "OPERATION-RELAY", "SEP-2663", "what the suite checks of the tasks extension holds through the gateway"
+    ),
     Requirement("OPERATION-STOP", "invariant 5", "an operation can always be stopped, and is when its task ends"),
     Requirement("NOTE-RECORD", "invariant 8", "what a server says while a call runs is bounded, labelled, on record"),
     Requirement("NOTE-ASKED", "MCP logging, progress", "a client hears only what it asked to hear"),

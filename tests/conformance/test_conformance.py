@@ -11,6 +11,7 @@ from tools.conformance.__main__ import DISABLED
 from tools.conformance.legs import (
     ALONE,
     NOT_APPLICABLE,
+    TASKS,
     UPSTREAMS,
     Leg,
     Servers,
@@ -18,6 +19,7 @@ from tools.conformance.legs import (
     clients,
     not_applicable,
     servers,
+    tasks,
 )
 from tools.conformance.peers import REVISIONS, ROOT, missing, scored
 from tools.conformance.results import passed
@@ -57,6 +59,13 @@ def test_what_passes_directly_passes_through_the_gateway(started, revision, upst
 def test_what_a_careless_server_lets_through_the_gateway_refuses(tmp_path):
     leg = alone(tmp_path)
     assert not any(passed(scenario, leg.direct) for scenario in ALONE)
+    nothing_is_worse(leg)
+
+
+@pytest.mark.holds("OPERATION-RELAY")
+def test_operations_pass_through_the_gateway_as_the_suite_wants_tasks(tmp_path):
+    leg = tasks(tmp_path)
+    assert all(passed(scenario, leg.through) for scenario in TASKS)
     nothing_is_worse(leg)
 
 
