@@ -348,7 +348,7 @@ def _inside(
     home, live, token_key, random = ground
     hub = Hub()
     live.refreshed = hub.refreshed
-    upstreams = reached(Sessions(_known(live), observe, logs=home.state / "logs", said=hub.said))
+    upstreams = reached(Sessions(_known(live), observe, logs=home.state / "logs", overhears=hub))
     tasks = Tasks(live, upstreams, now=now_ms, new_id=random.new_id)
     fetcher = Fetcher(home.root)
     authenticator = proved(

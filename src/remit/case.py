@@ -40,7 +40,7 @@ _WHY: Final = {
     "protocol": Reason.UPSTREAM_PROTOCOL,
 }
 
-_VALUES: Final = frozenset({"arguments", "answers", "operation", "digest", "touched", "facts"})
+_VALUES: Final = frozenset({"arguments", "answers", "operation", "questions", "digest", "touched", "facts"})
 # What of them is stored, by what the catalogue says to keep.
 _KEPT: Final[Mapping[Keep, frozenset[str]]] = {
     "full": _VALUES | {"result"},
@@ -286,6 +286,8 @@ class Case:
                 found["answers"] = bytes(self.call.answers)
             if self.call.operation:
                 found["operation"] = self.call.operation.encode()
+            if self.call.answers is not None and self.call.questions:
+                found["questions"] = self.call.questions.encode()
         if self.has("digest"):
             # In the leaf it would give short arguments away to whoever tries them all, also once they were erased.
             found["digest"] = self.digest.encode()

@@ -24,6 +24,7 @@ QUESTIONS_MAX = 16
 QUESTIONS_BYTES_MAX = 256 * 1024
 ANSWER_WAIT_S = 600
 ROUNDS_MAX = 32
+SUBSCRIPTIONS_MAX = 64  # of one session with a tool server: each may take a connection
 
 # Calls a server ends later: how long one is followed at most, how many an agent may have, what of its arguments is kept
 # to decide about answers, how often its server is asked about it if it does not say, and at most whatever it says.

@@ -18,7 +18,7 @@ import msgspec
 
 from remit.answer import Answered, Followed, Released, Withheld
 from remit.call import Ask, Client, Round
-from remit.canonical import decode
+from remit.canonical import decode, digest
 from remit.case import Case
 from remit.catalogue import View
 from remit.catalogue.model import Tool
@@ -199,6 +199,7 @@ class Operations:
             expires=operation.expires,
             asked={key: question.method for key, question in asked.items()},
             operation=operation.theirs,
+            questions=digest(msgspec.json.encode(asked)),
         )
         given = {"inputResponses": case.ask.params.get("inputResponses", {})}
         params = {"name": operation.name, "arguments": decode(operation.arguments.encode()), **given}

@@ -43,6 +43,7 @@ class _Digested(Struct, frozen=True, kw_only=True):
     method: str
     name: str
     operation: str | UnsetType
+    questions: str | UnsetType
     task: str
 
 
@@ -68,8 +69,7 @@ def decode(ask: Ask, call_id: str) -> Call:
         raise Denied(Reason.CALL_MALFORMED, f"unknown member `{min(unknown)[:80]}` of params")
     address = _addressed(ask.method, params)
     connector, name = _named(ask.connector, address)
-    given = {"uri": name} if address.kind == "resource" and address.shown is None else address.given
-    written = canonical(given)
+    written = canonical(_sent(address, name))
     if len(written) > ARGUMENTS_BYTES_MAX:
         raise Denied(Reason.CALL_TOO_LARGE, f"{len(written)} bytes of arguments, at most {ARGUMENTS_BYTES_MAX}")
     arguments = decode_canonical(written)
@@ -87,6 +87,7 @@ def decode(ask: Ask, call_id: str) -> Call:
         answers=_answers(params, ask),
         round=ask.round,
         operation=operation,
+        questions=ask.round.questions if ask.round is not None else "",
     )
 
 
@@ -106,15 +107,16 @@ def recalled(method: Method, connector: str, *, name: str, kept: Mapping[str, by
         meta={},
         answers=Raw(kept["answers"]) if "answers" in kept else None,
         operation=kept.get("operation", b"").decode(),
+        questions=kept.get("questions", b"").decode(),
     )
 
 
 def call_digest(call: Call, *, task: str, contract: str) -> str:
     """The digest that binds approval, warrant, receipt and the bytes sent. Source: design, vocabulary `Call`.
 
-    SHA-256 over RFC 8785 of {task, method, connector, name, contract, arguments, inputResponses, operation}, the last
-    two only if there are any; `contract` is the pinned contract's digest. What was written in step 1 is spliced in, not
-    written again.
+    SHA-256 over RFC 8785 of {task, method, connector, name, contract, arguments, inputResponses, questions, operation},
+    the last three only if there are any; `contract` is the pinned contract's digest, `questions` that of what the
+    answers are to. What was written in step 1 is spliced in, not written again.
     """
     return _digest(call, call.answers, task=task, contract=contract)
 
@@ -146,6 +148,7 @@ def _digest(call: Call, answers: Raw | None, *, task: str, contract: str) -> str
                 method=call.method,
                 name=call.name,
                 operation=call.operation or UNSET,
+                questions=call.questions if call.questions and answers is not None else UNSET,
                 task=task,
             )
         )
@@ -189,6 +192,15 @@ def _named(connector: str | None, address: _Address) -> tuple[str, str]:
     if not _CONNECTOR.match(connector) or len(name) > most or not shape.match(name):
         raise Denied(Reason.CALL_NAME, "names are ASCII letters, digits and `_ - . /`")
     return connector, name
+
+
+def _sent(address: _Address, name: str) -> dict[str, Any]:
+    """What a call is called with, under the server's own name for what it names."""
+    if address.shown is None:
+        return {"uri": name} if address.kind == "resource" else address.given
+    if address.kind == "prompt":
+        return {**address.given, "ref": {**address.given["ref"], "name": name}}
+    return address.given
 
 
 def _answers(params: dict[str, Any], ask: Ask) -> Raw | None:

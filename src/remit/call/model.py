@@ -42,7 +42,8 @@ class Round(Struct, frozen=True, kw_only=True):
     without any answers, `principal` its caller, `call` its id. `asked` maps each question's key to its method.
 
     `state` is the server's own; `held` names the exchange that still waits for the answers, where the server keeps one,
-    `operation` the server's operation that does. `expires` is epoch ms.
+    `operation` the server's operation that does. `questions` is SHA-256 of questions and state as the server sent them.
+    `expires` is epoch ms.
     """
 
     call: str
@@ -53,6 +54,7 @@ class Round(Struct, frozen=True, kw_only=True):
     state: str | None = None
     held: str = ""
     operation: str = ""
+    questions: str = ""
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -84,8 +86,8 @@ class Call(Struct, frozen=True, kw_only=True):
     `canonical` is the RFC 8785 form of `arguments`, which is what will be sent; `meta` is the caller's `_meta`,
     unfiltered (step 10 lets through what is on its list). A resource's only argument is its `uri`. `shown` is what
     catalogue and policy see as arguments: those same ones, but of a completion the values given so far.
-    `answers` is the RFC 8785 form of what the client answers to the questions of `round`; where they are an
-    operation's, that is what its server calls it.
+    `answers` is the RFC 8785 form of what the client answers to the questions of `round`, `questions` the digest of
+    those; where they are an operation's, `operation` is what its server calls it.
     """
 
     id: str
@@ -100,6 +102,7 @@ class Call(Struct, frozen=True, kw_only=True):
     answers: Raw | None = None
     round: Round | None = None
     operation: str = ""
+    questions: str = ""
 
     @property
     def target(self) -> str:

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from remit.answer import Accepted, Asking, Released, Withheld
 from remit.call import Client, Round
-from remit.canonical import parse
+from remit.canonical import digest, parse
 from remit.catalogue.model import Tool
 from remit.errors import CallerFault
 from remit.forward.model import Fault, Reply
@@ -95,6 +95,7 @@ def _asking(result: Raw, held: str, sender: Sender) -> Asking | Withheld:
         asked={key: question.method for key, question in asked.items()},
         state=said.requestState,
         held=held,
+        questions=digest(bytes(result)),
     )
     return Asking(questions=asked, round=about, labels=UNTRUSTED)
 

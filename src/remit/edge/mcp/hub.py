@@ -105,6 +105,11 @@ class Hub:
             elif agent and (heard := passing(method, params, client=one.speaks)) is not None:
                 one.say(method, heard)
 
+    def look(self) -> None:
+        """A task, an agent or a connector ended: whoever listens looks whether it still may."""
+        for one in list(self._listeners):
+            one.moved.set()
+
     def refreshed(self, view: View) -> None:
         """What is in force changed: whoever listens looks whether it still may, and hears which lists moved."""
         before, self._lists = self._lists, _lists(view)

@@ -98,28 +98,39 @@ class Conversation:
         """Whether the server waits for an answer to a question, or we for what it has to say."""
         return bool(self._held or self.listening)
 
-    async def subscribed(self, outgoing: Outgoing, contract: Contract, *, heard: Heard) -> Reply:
-        """A governed call that begins or ends a subscription, whichever way the server's generation has for that."""
-        uri, begins = outgoing.name, outgoing.method == "resources/subscribe"
-        if self.server.revision != MODERN:
-            if begins:
-                self._wire.attend()
-            reply = await self.call(outgoing, contract, told=heard)
-            (self.listening.uris.add if begins and reply.error is None else self.listening.uris.discard)(uri)
-            return reply
-        refused: Answer | None = None
-        if begins:
+    async def subscribed(self, outgoing: Outgoing, contract: Contract, *, heard: Heard, agent: str) -> Reply:
+        """A governed call that begins or ends a subscription, whichever way the server's generation has for that. Where
+        others of the same session want to hear of the resource too, ending one ends nothing at the server.
+        """
+        uri = outgoing.name
+        if outgoing.method == "resources/unsubscribe":
+            if self.listening.is_last(uri, agent):
+                return await self._unsubscribed(outgoing, contract)
+            return Reply(result=Raw(b"{}"), upstream=self._label)
+        self.listening.may_want(uri)
+        if self.server.revision == MODERN:
             refused = await self.listening.subscribe(uri, heard)
+            reply = self._reply(refused) if refused else Reply(result=Raw(b"{}"), upstream=self._label)
         else:
-            self.listening.unsubscribe(uri)
-        return self._reply(refused) if refused is not None else Reply(result=Raw(b"{}"), upstream=self._label)
+            self._wire.attend()
+            reply = await self.call(outgoing, contract, told=heard)
+        if reply.error is None:
+            self.listening.wants(uri, agent)
+        return reply
 
-    async def forget(self, uri: str) -> None:
-        """Nobody wants to hear of a resource any more. Raises `UpstreamFault`."""
+    async def _unsubscribed(self, outgoing: Outgoing, contract: Contract) -> Reply:
+        if self.server.revision != MODERN:
+            return await self.call(outgoing, contract, told=_unheard)
+        self.listening.unsubscribe(outgoing.name)
+        return Reply(result=Raw(b"{}"), upstream=self._label)
+
+    async def forget(self, uri: str, agent: str) -> None:
+        """An agent wants to hear of a resource no more. Raises `UpstreamFault`."""
+        if not self.listening.is_last(uri, agent):
+            return
         if self.server.revision == MODERN:
             self.listening.unsubscribe(uri)
-        elif uri in self.listening.uris:
-            self.listening.uris.discard(uri)
+        else:
             await self.ask("resources/unsubscribe", {"uri": uri})
 
     async def call(self, outgoing: Outgoing, contract: Contract, *, told: Told, shared: bool = False) -> Reply:
@@ -262,6 +273,10 @@ async def _discovered(wire: Wire) -> Server | None:
         instructions=said.instructions,
         capabilities=said.capabilities,
     )
+
+
+def _unheard(method: str, params: Raw) -> None:
+    """Nobody listens any more."""
 
 
 class _Versions(Struct):

@@ -12,6 +12,8 @@ from typing import Any, Final
 from remit.edge.upstream.message import Answer, Request
 from remit.edge.upstream.params import MODERN, own_params
 from remit.edge.upstream.wire import Heard, Held, Wire, timed_out
+from remit.limits import SUBSCRIPTIONS_MAX
+from remit.reasons import Denied, Reason
 
 _ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 _ACKNOWLEDGED_S: Final = 20.0
@@ -27,10 +29,29 @@ class Listening:
         self._modern = revision == MODERN
         self._capabilities = capabilities
         self._open: dict[str, asyncio.Task[Answer | Held]] = {}
-        self.uris: set[str] = set()
+        self._wanted: dict[str, set[str]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._open or self.uris)
+        return bool(self._open or self._wanted)
+
+    def may_want(self, uri: str) -> None:
+        """Raise `Denied` where one more resource is too many."""
+        if uri not in self._wanted and len(self._wanted) >= SUBSCRIPTIONS_MAX:
+            raise Denied(Reason.UPSTREAM_LIMIT, f"at most {SUBSCRIPTIONS_MAX} resources are listened for")
+
+    def wants(self, uri: str, agent: str) -> None:
+        """An agent hears of a resource from now on."""
+        self._wanted.setdefault(uri, set()).add(agent)
+
+    def is_last(self, uri: str, agent: str) -> bool:
+        """An agent wants to hear of a resource no more; whether nobody does now who did before."""
+        agents = self._wanted.get(uri)
+        if agents is None or agent not in agents:
+            return False
+        agents.discard(agent)
+        if not agents:
+            del self._wanted[uri]
+        return not agents
 
     async def attend(self, heard: Heard) -> None:
         """Listen for changed lists. Raises `UpstreamFault`."""
@@ -43,21 +64,17 @@ class Listening:
 
     async def subscribe(self, uri: str, heard: Heard) -> Answer | None:
         """Listen for changes of a resource of a modern server; its answer if it would not. Raises `UpstreamFault`."""
-        found = None if uri in self._open else await self._listen(uri, {"resourceSubscriptions": [uri]}, heard)
-        if found is None:
-            self.uris.add(uri)
-        return found
+        return None if uri in self._open else await self._listen(uri, {"resourceSubscriptions": [uri]}, heard)
 
     def unsubscribe(self, uri: str) -> None:
         """Stop listening for a resource of a modern server."""
-        self.uris.discard(uri)
         if (task := self._open.pop(uri, None)) is not None:
             task.cancel()
 
     async def close(self) -> None:
         """Stop listening for anything."""
         ending, self._open = list(self._open.values()), {}
-        self.uris.clear()
+        self._wanted.clear()
         for task in ending:
             task.cancel()
         if ending:
@@ -94,7 +111,7 @@ class Listening:
     def _ended(self, name: str, task: asyncio.Task[Answer | Held]) -> None:
         if self._open.get(name) is task:
             del self._open[name]
-            self.uris.discard(name)
+            self._wanted.pop(name, None)
         if not task.cancelled():
             task.exception()  # marks it as seen
 

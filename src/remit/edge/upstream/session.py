@@ -46,12 +46,13 @@ class Key(NamedTuple):
 class Leave(NamedTuple):
     """What a call needs to go out now: the digest of the `server` contract that was pinned, and `in_force`, asked last,
     which raises when what the call was made for ended while a session that others share was opened. What only `stops`
-    something goes out to a server that is no longer what was reviewed, too.
+    something goes out to a server that is no longer what was reviewed, too. `agent` is who makes it.
     """
 
     pinned_server: str | None
     in_force: Callable[[], None]
     stops: bool = False
+    agent: str = ""
 
 
 class Opened(NamedTuple):
@@ -108,7 +109,7 @@ class Session:
                 self._agree(contract, leave.pinned_server)
             leave.in_force()
             if outgoing.method in _SUBSCRIPTIONS:
-                reply = await _called(conversation.subscribed(outgoing, contract, heard=self._heard))
+                reply = await _called(conversation.subscribed(outgoing, contract, heard=self._heard, agent=leave.agent))
             else:
                 reply = await _called(conversation.call(outgoing, contract, told=told, shared=self.row.stateless))
             self._failures = 0
@@ -136,11 +137,11 @@ class Session:
         with contextlib.suppress(UpstreamFault):
             await self._opened.conversation.listening.attend(self._heard)
 
-    async def forget(self, uri: str) -> None:
-        """Nobody wants to hear of a resource any more."""
+    async def forget(self, uri: str, agent: str) -> None:
+        """An agent wants to hear of a resource no more."""
         if self._opened is not None and self._opened.conversation.alive:
             with contextlib.suppress(UpstreamFault):
-                await self._opened.conversation.forget(uri)
+                await self._opened.conversation.forget(uri, agent)
 
     @property
     def capabilities(self) -> Mapping[str, Any] | None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -31,12 +31,24 @@ _REAP_S: Final = 15.0
 _ENDED_MAX: Final = 4096
 
 
-# Called with what servers say beside their answers.
-Said = Callable[[Aside], None]
+class Overhears(Protocol):
+    """Who wants to know what happens beside calls."""
+
+    def said(self, aside: Aside) -> None:
+        """A server said something beside its answers."""
+        ...
+
+    def look(self) -> None:
+        """Sessions of a task, agent or connector end."""
+        ...
 
 
-def _nobody(aside: Aside) -> None:
-    """Nobody listens."""
+class _Nobody:
+    def said(self, aside: Aside) -> None:
+        pass
+
+    def look(self) -> None:
+        pass
 
 
 def _unheard(method: str, params: Raw) -> None:
@@ -75,18 +87,18 @@ class Sessions:
         *,
         logs: Path,
         pace: Pace | None = None,
-        said: Said = _nobody,
+        overhears: Overhears | None = None,
     ) -> None:
         self._known = known
         self._pace = pace or Pace()
         self._opener = Opener(self._count, logs=logs, seconds=self._pace.start_s)
-        self._said = said
+        self._overhears = overhears or _Nobody()
         self._attended: Counter[tuple[str, str]] = Counter()
         self._capabilities: dict[str, Mapping[str, Any]] = {}
         self._terms = Terms(
             open=self._opener.open,
             tell=on_contracts,
-            said=lambda key, method, params: self._said(Aside(key.connector, key.agent, method, params)),
+            said=lambda key, method, params: self._overhears.said(Aside(key.connector, key.agent, method, params)),
             attended=self._is_attended,
             check_s=self._pace.check_s,
         )
@@ -103,7 +115,7 @@ class Sessions:
         row = self._known.connector(warrant.connector)
         key = self._key(warrant, outgoing.client, stateless=row.stateless)
         session, pinned = self._session(key, row), self._known.pinned_server(warrant.connector)
-        leave = Leave(pinned, lambda: self._refuse_ended(warrant))
+        leave = Leave(pinned, lambda: self._refuse_ended(warrant), agent=warrant.agent)
         reply = await session.forward(contract, outgoing, told=told, leave=leave)
         self._found_modern(session)
         return reply
@@ -140,9 +152,9 @@ class Sessions:
         await asyncio.gather(*(session.attend() for session in self._of(connector, agent)))
 
     async def leave(self, connector: str, agent: str, *, uris: Collection[str] = ()) -> None:
-        """One who attended does so no more; `uris` are resources that nobody wants to hear of now."""
+        """One who attended does so no more; `uris` are resources it wants to hear of no more."""
         self._attended -= Counter({(connector, agent): 1})
-        await asyncio.gather(*(session.forget(uri) for session in self._of(connector, agent) for uri in uris))
+        await asyncio.gather(*(session.forget(uri, agent) for session in self._of(connector, agent) for uri in uris))
 
     def _key(self, warrant: Warrant, client: Client, *, stateless: bool) -> Key:
         """Each request of the newer generation says for itself what its client can do, so it is no matter there."""
@@ -195,6 +207,7 @@ class Sessions:
             self._ended[one] = max(before, self._ended.pop(one, 0))
         for oldest in list(self._ended)[:-_ENDED_MAX]:
             del self._ended[oldest]
+        self._overhears.look()
         await self._end([key for key in self._sessions if not named.isdisjoint(key._asdict().items())])
 
     async def close(self) -> None:
