@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from remit.ledger.receipt import Completion, Intent, Outcome
-from tests.gateway.running import Agent, Answer, House, a_house, free_port, talking, until
+from tests.gateway.running import UP, Agent, Answer, House, a_house, free_port, talking, until
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +58,14 @@ class Follower:
             await asyncio.sleep(0.05)
 
 
+@pytest.fixture(scope="module", params=[(), ("--workers", "2")], ids=["alone", "workers"])
+def command(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """How the gateway is started."""
+    return (*UP[:-1], *request.param, UP[-1])
+
+
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, command: tuple[str, ...]) -> Iterator[House]:
     port = free_port()
     server = subprocess.Popen([sys.executable, str(FAKE), str(port)])
     try:
@@ -67,7 +73,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         tools = "\n".join(f"      {tool}: {{tier: read, data: {{internal: []}}}}" for tool in TOOLS)
         row = ROW.format(port=port, tools=tools)
         where = tmp_path_factory.mktemp("jobs")
-        with a_house(where, connectors=row, tools='"desk/*", "jobs/*"') as (made, _):
+        with a_house(where, command=command, connectors=row, tools='"desk/*", "jobs/*"') as (made, _):
             made.pin("jobs")
             yield made
     finally:
@@ -221,12 +227,12 @@ async def test_the_extension_is_advertised_where_the_server_has_it_and_to_modern
     assert "extensions" not in desk.body["result"]["capabilities"]
 
 
-async def test_an_operation_outlives_the_gateway(house: House) -> None:
+async def test_an_operation_outlives_the_gateway(house: House, command: tuple[str, ...]) -> None:
     task = house.open()
     async with following(house, task) as agent:
         name = (await agent.starts("slow_compute", seconds=600))["taskId"]
     house.kill()
-    house.start()
+    house.start(command)
     house.looked()
     async with following(house, task) as agent:
         assert (await agent.stands(name))["status"] == "working"

@@ -146,6 +146,10 @@ class SimulatedBackend:
         result = self.result or msgspec.json.encode(_results(call))
         return Released(result=Raw(result), ending="completed", labels=("untrusted",))
 
+    async def tended(self, ask: Ask, cancelled: Cancelled) -> Refusal:
+        self.asked.append(ask)
+        return self.refusal or Refusal(reason=Reason.CALL_OPERATION, detail="", verdict="DENY")
+
     def abandon(self, asking: Asking) -> None:
         self.abandoned.append(asking)
 
