@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from remit.answer import Refusal, Released
@@ -116,3 +117,20 @@ async def test_templates_are_completed_at_their_connectors_own_endpoint() -> Non
     _, said = await completed({"ref": TEMPLATE, "argument": {"name": "id", "value": ""}}, connector=None)
     assert isinstance(said, Refusal)
     assert said.reason is Reason.CALL_METHOD
+
+
+async def test_at_the_aggregate_the_server_is_asked_by_its_own_name() -> None:
+    url = "http://127.0.0.1:8700/mcp"
+    params = {"ref": {"type": "ref/prompt", "name": "notes/sum-up"}, "argument": {"name": "of", "value": ""}}
+    world = await World.made()
+    said = await world.call(
+        await world.task(),
+        method="completion/complete",
+        params=params,
+        connector=None,
+        audience=url,
+        token=world.token(audience=url),
+    )
+    assert isinstance(said, Released), said
+    [(_, outgoing)] = world.server.got
+    assert msgspec.json.decode(outgoing.arguments)["ref"]["name"] == "sum-up"

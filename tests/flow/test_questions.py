@@ -509,3 +509,17 @@ async def test_a_question_that_cannot_be_recorded_is_asked_nobody() -> None:
     assert isinstance(said, Refusal)
     assert said.reason is Reason.OUTCOME_UNRECORDED
     assert world.server.abandoned == ["h"]
+
+
+@pytest.mark.holds("INV-03", "ASK-CALLS")
+async def test_a_yes_to_one_question_is_not_a_yes_to_another() -> None:
+    world = await World.made()
+    task, digests = await world.task(), []
+    dire = {"method": "elicitation/create", "params": {"message": "delete all?", "requestedSchema": {}}}
+    for question, state in ((ELICITATION, "s"), (dire, "s"), (dire, "another state")):
+        world.server.answers = asks(a=question, state=state)
+        ask = world.ask(task, speaks=ABLE)
+        await world.answer(again(ask, await asked(world, ask), {"a": {"action": "accept"}}))
+        digests.append(world.server.got[-1][0].digest)
+    assert len(set(digests)) == 3
+    await world.holds()

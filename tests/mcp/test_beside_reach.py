@@ -93,3 +93,12 @@ async def test_what_a_server_can_do_is_told_only_within_reach(door: Door, offere
         bodies[connector] = [opened["result"]["capabilities"], discovered["result"]["capabilities"]]
     # Out of reach and not there are alike; within reach it is the server's own word.
     assert bodies["vault"] == bodies["nowhere"] != bodies["notes"]
+
+
+async def test_when_something_ends_every_listener_looks_whether_it_still_may() -> None:
+    hub = Hub()
+    listener = Listener("ada", None, kinds=(), uris=set(), say=lambda method, params: None)
+    await hub.join(listener, Attending())
+    assert not listener.moved.is_set()
+    hub.look()
+    assert listener.moved.is_set()
