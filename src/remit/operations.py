@@ -221,7 +221,7 @@ class Operations:
         said = report(await self._tended(case, operation, "tasks/get"), operation.theirs)
         often = said.about.poll_interval_ms or OPERATION_POLL_MS
         look.due = now + max(OPERATION_POLL_MIN_MS, min(often, OPERATION_POLL_MAX_MS))
-        size = len(bytes(said.reply.result or b"")) if said.reply is not None else 0
+        size = len(memoryview(said.reply.result or b"")) if said.reply is not None else 0
         look.report = said if size <= _REMEMBERED_BYTES_MAX else None
         return said
 

@@ -48,8 +48,8 @@ NOT_APPLICABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "server-sse-polling": "a server on stdio has no event stream to close during a call",
     },
     "http": {
-        "server-sse-polling": "not required by any revision; Remit keeps the stream of a call open where the server lets "
-        "go of its own, so no client has to come back for the rest",
+        "server-sse-polling": "not required by any revision; Remit keeps the stream of a call open where the server "
+        "lets go of its own, so no client has to come back for the rest",
     },
     "client": {
         "request-metadata/sep-2575-client-declares": "what a client can do is told with its calls, and the scenario's "

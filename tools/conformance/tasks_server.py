@@ -114,7 +114,7 @@ class Server:
         declared = TASKS in able.get("extensions", {})
         match method:
             case "server/discover":
-                offered = {"tools": {}, "extensions": {TASKS: {}}}
+                offered: dict[str, Any] = {"tools": {}, "extensions": {TASKS: {}}}
                 info = {META + "serverInfo": {"name": "tasks", "version": "1"}}
                 return {"supportedVersions": [MODERN], "capabilities": offered, "_meta": info, **CACHED}
             case "tools/list":
@@ -123,7 +123,7 @@ class Server:
                 return await self._call(params, declared=declared)
             case "tasks/get" | "tasks/update" | "tasks/cancel":
                 if not declared:
-                    needed = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+                    needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
                     raise Refused(-32021, "the tasks extension is not declared", 400, needed)
                 return self._task(method, params)
             case _:

@@ -224,7 +224,9 @@ class State:
             raise CallerFault(f"a receipt has {len(values)} values, at most {VALUES_PER_RECEIPT_MAX} are kept")
         for name, data in values.items():
             salt = salts()
-            hashes[name] = f"sha256:{_sha256(salt + data).hexdigest()}"
+            salted = _sha256(salt)
+            salted.update(data)  # the two are never put together: a value may be large
+            hashes[name] = f"sha256:{salted.hexdigest()}"
             if name not in hash_only:
                 kept.append(Value(seq=seq, name=name, salt=salt, data=data))
         if kept:

@@ -29,7 +29,7 @@ def outcome(call: str, intent: int, *, ended: Ended, course: Course) -> Outcome:
         labels = ended.labels
     if isinstance(ended, Released):
         detail = f"error {ended.error.code}" if ended.error else ""
-        received = len(bytes(ended.result))
+        received = len(memoryview(ended.result))
     return Outcome(
         call=call,
         intent=intent,

@@ -29,7 +29,7 @@ def relayed(asked: Mapping[str, Asked], client: Client) -> dict[str, Question]:
     """The questions as the client may see them, if this one can answer each and the server may ask it; else
     `Denied(result.*)`.
     """
-    if len(asked) > QUESTIONS_MAX or sum(len(bytes(one.params)) for one in asked.values()) > QUESTIONS_BYTES_MAX:
+    if len(asked) > QUESTIONS_MAX or sum(len(memoryview(one.params)) for one in asked.values()) > QUESTIONS_BYTES_MAX:
         raise Denied(Reason.RESULT_TOO_LARGE, f"at most {QUESTIONS_MAX} questions are relayed")
     found: dict[str, Question] = {}
     for key, question in asked.items():

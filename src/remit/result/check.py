@@ -59,7 +59,7 @@ def inspect(reply: Reply | Fault, tool: Tool, *, sender: Sender) -> Released | A
         return Released(result=_EMPTY, ending="tool_error", labels=UNTRUSTED, error=reply.error)
     if sender.brings_answers:
         return Released(result=_EMPTY, ending="completed", labels=UNTRUSTED)
-    if reply.result is None or len(bytes(reply.result)) > RESULT_BYTES_MAX:
+    if reply.result is None or len(memoryview(reply.result)) > RESULT_BYTES_MAX:
         return _withheld(Reason.RESULT_TOO_LARGE, f"at most {RESULT_BYTES_MAX} bytes are passed on")
     try:
         head = _HEAD.decode(reply.result)
@@ -80,7 +80,7 @@ def _asking(result: Raw, held: str, sender: Sender) -> Asking | Withheld:
         return _withheld(Reason.RESULT_SCHEMA, UNFAMILIAR)
     if not said.inputRequests and said.requestState is None:
         return _withheld(Reason.RESULT_SCHEMA, "it asks for input, and for none")
-    if len(bytes(result)) > QUESTIONS_BYTES_MAX:
+    if len(memoryview(result)) > QUESTIONS_BYTES_MAX:
         # Its own state included, which travels to the client and back.
         return _withheld(Reason.RESULT_TOO_LARGE, f"at most {QUESTIONS_BYTES_MAX} bytes of questions are relayed")
     try:
@@ -106,7 +106,7 @@ def _judged(head: _Head, result: Raw, tool: Tool) -> Released | Withheld:
     if head.isError:
         return Released(result=result, ending="tool_error", labels=UNTRUSTED)
     schema = tool.contract.body.get("outputSchema") if tool.contract.kind == "tool" else None
-    if schema is not None and len(bytes(result)) > RESULT_CHECKED_BYTES_MAX:
+    if schema is not None and len(memoryview(result)) > RESULT_CHECKED_BYTES_MAX:
         return _withheld(Reason.RESULT_TOO_LARGE, f"at most {RESULT_CHECKED_BYTES_MAX} bytes are checked by a schema")
     if schema is not None and not _fits(schema, result, tool.contract.digest):
         return _withheld(Reason.RESULT_SCHEMA, "its structured content differs from the pinned output schema")

@@ -31,7 +31,7 @@ def passing(method: str, params: Raw, *, client: Client) -> dict[str, Any] | Non
     """The params of a notification as the client may hear them, None if it may not. A progress token is left out: what
     it is called towards the client is the wire's business.
     """
-    if len(bytes(params)) > NOTE_BYTES_MAX or not _wanted(method, params, client):
+    if len(memoryview(params)) > NOTE_BYTES_MAX or not _wanted(method, params, client):
         return None
     members = labelled(params)
     if members is not None:

@@ -100,9 +100,9 @@ def report(reply: Reply, theirs: str) -> Report:
 def _came(said: _Task, upstream: str) -> Reply | None:
     """What came of it, as its call would have been answered."""
     if said.status == "completed":
-        return Reply(result=said.result, received=len(bytes(said.result)), upstream=upstream)
+        return Reply(result=said.result, received=len(memoryview(said.result)), upstream=upstream)
     if said.status == "failed" and said.error is not None:
-        data = said.error.data if len(bytes(said.error.data)) <= _ERROR_DATA_BYTES_MAX else Raw(b"")
+        data = said.error.data if len(memoryview(said.error.data)) <= _ERROR_DATA_BYTES_MAX else Raw(b"")
         error = ServerError(said.error.code, said.error.message, data)
         return Reply(result=None, error=error, upstream=upstream)
     return None

@@ -143,8 +143,7 @@ def _invalid(message: str) -> Fault:
 
 def result(request_id: Id | None, value: Any) -> bytes:
     """A response; a `Raw` value is spliced in as it is."""
-    raw = bytes(value) if isinstance(value, Raw) else msgspec.json.encode(value)
-    return b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(request_id) + b',"result":' + raw + b"}"
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "result": value})
 
 
 def request(request_id: Id, method: str, *, params: Raw) -> bytes:

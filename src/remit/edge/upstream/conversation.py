@@ -165,7 +165,7 @@ class Conversation:
         wrong = answer.error
         error = None
         if wrong is not None:
-            data = wrong.data if len(bytes(wrong.data)) <= _ERROR_DATA_BYTES_MAX else Raw(b"")
+            data = wrong.data if len(memoryview(wrong.data)) <= _ERROR_DATA_BYTES_MAX else Raw(b"")
             error = ServerError(wrong.code, wrong.message, data)
         return Reply(result=answer.result, error=error, received=answer.received, upstream=self._label)
 
