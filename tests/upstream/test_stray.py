@@ -46,7 +46,14 @@ async def one_behind(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 @pytest.mark.holds("INV-12")
 async def test_an_answer_to_one_line_is_refused_on_another() -> None:
-    server = await asyncio.start_server(one_behind, "127.0.0.1", 0)
+    ended = asyncio.Event()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one_behind(reader, writer)
+        await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(served, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
     http = pool()
     ada, bob = (HttpWire(http, url, heard=lambda method, params: None) for _ in range(2))
@@ -64,5 +71,6 @@ async def test_an_answer_to_one_line_is_refused_on_another() -> None:
         await ada.close()
         await bob.close()
         await http.close()
+        await ended.wait()
         server.close()
         await server.wait_closed()
