@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from remit.answer import Refusal, Released
+from remit.call import Ask, Round, call_digest, decode, recalled
 from remit.canonical import canonical
 from remit.catalogue import contract_of
 from remit.ledger.receipt import Intent
@@ -134,3 +135,30 @@ async def test_at_the_aggregate_the_server_is_asked_by_its_own_name() -> None:
     assert isinstance(said, Released), said
     [(_, outgoing)] = world.server.got
     assert msgspec.json.decode(outgoing.arguments)["ref"]["name"] == "sum-up"
+
+
+RECALLED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a prompt's completion": ("completion/complete", {"ref": PROMPT, "argument": {"name": "of", "value": "a"}}),
+    "a template's completion": ("completion/complete", {"ref": TEMPLATE, "argument": {"name": "id", "value": "1"}}),
+    "a resource": ("resources/read", {"uri": "note://1"}),
+    "a prompt": ("prompts/get", {"name": "sum-up", "arguments": {"of": "x"}}),
+    "a tool": ("tools/call", {"name": "read", "arguments": {"path": "a"}}),
+}
+
+
+@pytest.mark.holds("LEDGER-EXPLAIN")
+@pytest.mark.parametrize("method, params", RECALLED.values(), ids=RECALLED.keys())
+def test_a_call_is_recalled_from_what_lies_beside_its_receipt(method: Any, params: dict[str, Any]) -> None:
+    ask = Ask(method=method, params=params, token=None, audience="", connector="notes")
+    call = decode(ask, "")
+    again = recalled(method, "notes", name=call.name, kept={"arguments": bytes(call.canonical)})
+    assert again == call
+
+
+def test_answers_and_what_they_answer_are_recalled_too() -> None:
+    about = Round(call="c", digest="d", principal="p", expires=0, asked={"a": "roots/list"}, questions="sha256:q")
+    params = {"name": "read", "arguments": {"path": "a"}, "inputResponses": {"a": {"roots": []}}}
+    call = decode(Ask(method="tools/call", params=params, token=None, audience="", connector="notes", round=about), "")
+    kept = {"arguments": bytes(call.canonical), "answers": bytes(call.answers or b""), "questions": b"sha256:q"}
+    again = recalled("tools/call", "notes", name="read", kept=kept)
+    assert call_digest(again, task="t", contract="k") == call_digest(call, task="t", contract="k")
