@@ -78,8 +78,8 @@ def test_what_remit_sends_is_what_a_client_has_to_send(tmp_path, revision):
 
 
 def test_what_is_not_compared_has_its_reason_and_is_not_required_of_a_server():
-    assert set(NOT_APPLICABLE) == {"stdio", "client"}
+    assert set(NOT_APPLICABLE) == {"http", "stdio", "client"}
     page = (ROOT / "docs" / "reference" / "conformance.md").read_text()
     assert all(name in page and why in page for side in NOT_APPLICABLE.values() for name, why in side.items())
     required = {scenario for revision in REVISIONS for scenario in scored(revision)}
-    assert not [one for one in required if not_applicable(one, "stdio")]
+    assert not [one for one in required for side in ("http", "stdio") if not_applicable(one, side)]

@@ -50,7 +50,10 @@ async def test_a_published_server_says_through_the_gateway_what_it_says_directly
         _compare(step, answer, place, answers)
     recorded, revisions = _recorded(place, task)
     assert recorded == [_expected(step, place.via) for step in steps]
-    assert revisions == {SERVERS[connector].revision}
+    # A server of both generations is spoken to in the client's own.
+    keeps_a_session = client.endswith(("legacy", "1.30"))
+    newest = SERVERS[connector].revision
+    assert revisions == {min(newest, "2025-11-25") if keeps_a_session else newest}
 
 
 def _compare(step: Step, answer: dict[str, Any], place: Place, direct: Iterator[dict[str, Any]]) -> None:
