@@ -22,10 +22,7 @@ async def main(url: str, token: str) -> None:
         print("hidden:", (await session.call_tool("no-such-tool", {})).isError)
         print("prompt:", (await session.get_prompt("greet")).messages[0].content.text)
         print("resource:", (await session.read_resource("notes://one")).contents[0].text)
-        try:
-            await session.set_logging_level("debug")
-        except McpError as e:
-            print("unknown method:", e.error.code)
+        await session.set_logging_level("debug")
         try:
             await session.send_request(
                 types.ClientRequest(types.ReadResourceRequest(params={"uri": "notes://absent"})),
