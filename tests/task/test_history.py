@@ -36,3 +36,7 @@ def test_the_history_is_what_was_reserved(names):
 
 def test_a_task_without_counters_has_done_nothing():
     assert history({}, "t1") == History()
+
+
+def test_what_a_later_version_counts_besides_is_no_history():
+    assert history({"task/t1/calls": 1, "task/t1/weight/heavy": 7}, "t1") == History(calls=1)
