@@ -120,7 +120,7 @@ POLICY_ANSWERS_MAX = 256
 
 # The agents' door. Slow senders lose the connection; a page of a list stays well under what SDK clients read.
 REQUEST_ARRIVES_S = 30
-CONNECTIONS_MAX = 1024
+CONNECTIONS_MAX = 4096
 SESSION_IDLE_S = 3600
 LABEL_CHARS_MAX = 64
 REQUEST_ID_CHARS_MAX = 256

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 from typing import Final
 
 import uvloop
@@ -13,6 +14,7 @@ from remit.edge.acts.who import GATEWAY
 from remit.edge.cli.finding import log_of
 from remit.edge.cli.home import Home
 from remit.edge.cli.output import Screen, counted, visible
+from remit.limits import CONNECTIONS_MAX
 
 _LOOK_EVERY_S: Final = 0.1
 _YOUNG_MAX: Final = 20_000  # objects made before the collector looks again; Python's own is 700
@@ -36,6 +38,7 @@ class Readable(logging.Formatter):
 
 def serve(home: Home, screen: Screen, *, develop: bool, workers: int = 1) -> None:
     """Serve until SIGTERM or SIGINT, then end in order."""
+    _allow_files()
     telling: list[asyncio.Task[None]] = []
 
     def ready(gateway: Gateway) -> None:
@@ -57,6 +60,14 @@ def prepare() -> None:
     # What is there now stays; what calls leave behind has few cycles, so looking for them rarely saves some 7 % of CPU.
     gc.freeze()
     gc.set_threshold(_YOUNG_MAX, *gc.get_threshold()[1:])
+
+
+def _allow_files() -> None:
+    """As many open files as connections of agents and to tool servers take together, where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS_MAX if hard == resource.RLIM_INFINITY else min(hard, 2 * CONNECTIONS_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _welcome(gateway: Gateway, screen: Screen, *, develop: bool) -> None:
