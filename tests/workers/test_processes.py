@@ -216,6 +216,7 @@ async def test_a_killed_worker_takes_only_its_own_calls_with_it_and_comes_back(o
         now = await asyncio.to_thread(workers, house)
     assert [worker["restarts"] for worker in now] == [1, 0]
     assert now[0]["pid"] != victim["pid"]
+    until(lambda: house.record().report.open_intents == (), "a call has no outcome")
     record = house.record()
     agents = {one.seq: one.body.asked.agent for one in record.receipts if isinstance(one.body, Intent)}
     unknown = [one.body for one in record.receipts if isinstance(one.body, Outcome) and one.body.outcome == "unknown"]
