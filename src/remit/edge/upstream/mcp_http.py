@@ -91,6 +91,8 @@ class HttpWire:
         self._headers["MCP-Protocol-Version"] = revision
 
     async def exchange(self, request: Request) -> Answer | Held:
+        if self._ended:
+            raise UpstreamFault("the session was ended", sent=False)
         number = next(_NUMBERS)
         body = request_bytes(number, request.method, params=request.params)
         if self._modern or request.outgoing is None or not request.outgoing.client.capabilities:
@@ -143,13 +145,12 @@ class HttpWire:
             await asyncio.sleep(_ATTEND_AGAIN_S)
 
     async def _overhear(self, stream: Stream) -> None:
+        """Until the stream ends, or says more at once than is read: nothing after that can be told apart."""
         try:
-            while True:
-                event = await stream.next()
-                if event.size <= RESULT_BYTES_MAX:
-                    message = _parsed(event.data)
-                    if not (message.id and ask_beside(self._besides, message)):
-                        self._heard(message, _NO_CALL)
+            while (event := await stream.next()).size <= RESULT_BYTES_MAX:
+                message = _parsed(event.data)
+                if not (message.id and ask_beside(self._besides, message)):
+                    self._heard(message, _NO_CALL)
         finally:
             stream.close()
 
