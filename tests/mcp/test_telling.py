@@ -212,3 +212,30 @@ async def test_a_token_found_bad_before_anything_was_said_is_challenged(door: Do
     message = modern("tools/call", {"name": "echo"})
     async with told(door, message, headers_for(message)) as back:
         assert back.response.status == 401
+
+
+TOKENS: dict[str, tuple[Any, bool]] = {
+    "text": ("t" * 256, True),
+    "a number": (0, True),
+    "longer than an id": ("t" * 257, False),
+    "true": (True, False),
+    "null": (None, False),
+    "a list": ([], False),
+    "an object": ({}, False),
+}
+
+
+@pytest.mark.holds("NOTE-ASKED")
+@pytest.mark.parametrize("token, asks_for_it", TOKENS.values(), ids=TOKENS.keys())
+async def test_progress_is_asked_for_by_a_token_that_is_one(door: Door, token: Any, asks_for_it: bool) -> None:
+    message = modern("tools/call", {"name": "echo", "arguments": {"text": "x"}})
+    message["params"]["_meta"]["progressToken"] = token
+    await door.send(msgspec.json.encode(message), headers_for(message))
+    assert door.backend.asked[-1].speaks.progress is asks_for_it
+
+
+async def test_of_what_a_client_says_it_can_do_a_session_keeps_what_is_told_of_it(door: Door) -> None:
+    said = {"elicitation": {"url": {"much": "x" * 1000}}, "roots": {"listChanged": True}, "experimental": {"a": {}}}
+    session = await able(door, said)
+    await door.send(msgspec.json.encode(call("echo", arguments={"text": "x"})), session)
+    assert door.backend.asked[-1].speaks.capabilities == {"elicitation": {"url": {}}, "roots": {}}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from remit.call import Client
 from remit.edge.mcp.backend import Backend, reach
 from remit.edge.mcp.render import Renderer
 from remit.edge.mcp.replies import complete
@@ -15,7 +16,9 @@ from remit.edge.mcp.request import Request
 from remit.edge.mcp.rpc import Fault, Response, result
 from remit.edge.mcp.sessions import Sessions
 from remit.edge.mcp.wire import LEGACY, SERVED, TASKS, Code
+from remit.forward import askable
 from remit.limits import LIST_TTL_MS
+from remit.result import ASKS
 from remit.result.note import LEVELS
 
 _CHANGES: Final = {"listChanged": True}
@@ -47,7 +50,8 @@ class Greeting:
         revision = wanted if wanted in LEGACY else LEGACY[0]
         most = self._backend.sessions_max(request.principal.name)
         session = self._sessions.open(request.principal, request.endpoint.connector, revision=revision, most=most)
-        session.capabilities = params["capabilities"]
+        # Kept as long as the session, so only what is ever told of it.
+        session.capabilities = askable(Client(capabilities=params["capabilities"]), ASKS.values()).capabilities
         # From here on the client has its name, under which its default task may be opened.
         about = await self._about(msgspec.structs.replace(request, session=session))
         members = {"protocolVersion": revision, "serverInfo": self._render.info, **about}

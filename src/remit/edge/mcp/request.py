@@ -15,6 +15,7 @@ from remit.edge.mcp.stream import Stream
 from remit.edge.mcp.wire import TASKS, Meta
 from remit.forward.model import NOBODY
 from remit.identity.model import Principal
+from remit.limits import REQUEST_ID_CHARS_MAX
 from remit.result.note import LEVELS
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Request(Struct, frozen=True, kw_only=True):
     def speaks(self) -> Client:
         """What the client can do for a server, as it says: in each modern request, or once for the session."""
         meta, streams = self.message.meta, self.stream.accepted
-        progress = streams and isinstance(meta.get(Meta.PROGRESS), str | int)
+        progress = streams and _is_token(meta.get(Meta.PROGRESS))
         if self.session is not None:
             asked = self.session.capabilities if streams else {}
             level = self.session.level if streams else None
@@ -100,3 +101,10 @@ class Request(Struct, frozen=True, kw_only=True):
 def _declares(able: Any, extension: str) -> bool:
     extensions = able.get("extensions") if isinstance(able, dict) else None
     return isinstance(extensions, dict) and isinstance(extensions.get(extension), dict)
+
+
+def _is_token(value: Any) -> bool:
+    """A progress token goes back with every notification, so it is no longer than a request's id may be."""
+    if isinstance(value, str):
+        return len(value) <= REQUEST_ID_CHARS_MAX
+    return isinstance(value, int) and not isinstance(value, bool)
