@@ -21,12 +21,11 @@ from remit.call import call_digest, decode
 from remit.case import Case
 from remit.catalogue import classify
 from remit.commit import plan, warrant
-from remit.errors import RemitError, StoreFault
 from remit.forward import outgoing
 from remit.identity import admitted
 from remit.limits import RESTARTS_MAX
 from remit.reasons import Denied, Reason, Restart
-from remit.records import conclude, deny
+from remit.records import conclude, or_no
 from remit.result import inspect
 from remit.schema import conforming
 from remit.task import assigned, within
@@ -81,16 +80,7 @@ async def govern(case: Case, world: World) -> Answered:
 
 async def answer(case: Case, world: World) -> Answered:
     """Govern one call; a no is recorded and said. Whatever goes wrong is a no with a listed reason."""
-    try:
-        return await _govern_again(case, world)
-    except Denied as no:
-        return await deny(case, no, world=world)
-    except StoreFault:
-        return await deny(case, Denied(Reason.COMMIT_STORE), world=world)
-    except RemitError as e:
-        return await deny(case, Denied(Reason.GATEWAY_FAULT, e.message), world=world)
-    finally:
-        case.leave(world)
+    return await or_no(case, _govern_again(case, world), world=world)
 
 
 async def _govern_again(case: Case, world: World) -> Answered:

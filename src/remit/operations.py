@@ -23,7 +23,7 @@ from remit.case import Case
 from remit.catalogue import View
 from remit.catalogue.model import Tool
 from remit.commit.model import Put, Row, Write
-from remit.errors import Conflict, RemitError, StoreFault
+from remit.errors import Conflict, RemitError
 from remit.flow import answer
 from remit.forward import askable, upkeep
 from remit.forward.model import NOBODY, Committed, Fault, Reply
@@ -31,7 +31,7 @@ from remit.identity import admitted
 from remit.limits import OPERATION_POLL_MAX_MS, OPERATION_POLL_MIN_MS, OPERATION_POLL_MS
 from remit.outcome import Caller, Came, Operation, owned, refused, same
 from remit.reasons import Denied, Reason
-from remit.records import complete, deny
+from remit.records import complete, deny, or_no
 from remit.result import UNTRUSTED, Report, Sender, inspect, relayed, report
 from remit.task import assigned
 from remit.world import World
@@ -67,7 +67,9 @@ class Operations:
 
         Gives how it stands, or `Released` with an empty result for what was done. A no is recorded and said.
         """
-        world = self._world
+        return await or_no(case, self._done(case), world=self._world)
+
+    async def _done(self, case: Case) -> Answered | Followed:
         try:
             operation = await self._own(case)
             match case.ask.method:
@@ -81,14 +83,6 @@ class Operations:
                     return await self._stands(case, operation.id)
         except _Unknown:
             return refused(Denied(Reason.CALL_OPERATION), "")
-        except Denied as no:
-            return await deny(case, no, world=world)
-        except StoreFault:
-            return await deny(case, Denied(Reason.COMMIT_STORE), world=world)
-        except RemitError as e:
-            return await deny(case, Denied(Reason.GATEWAY_FAULT, e.message), world=world)
-        finally:
-            case.leave(world)
 
     async def _own(self, case: Case) -> Operation:
         """The caller's own operation, and for all but stopping it: everything it was made under still in force."""

@@ -1,8 +1,11 @@
 """How a call's record is closed: with the receipt of a denial, or with its outcome.
 
-These two are the shell's side of every ending. Neither decides; both refuse to hand anything to the agent that is not
-on record first.
+This is the shell's side of every ending. Nothing here decides, or hands anything to the agent that is not on record
+first.
 """
+
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import msgspec
 
@@ -10,7 +13,7 @@ from remit.answer import Accepted, Answered, Ended, Refusal, Withheld
 from remit.case import Case
 from remit.commit import returned
 from remit.commit.model import Booking, Put, Reserve, Write
-from remit.errors import Conflict, RemitError
+from remit.errors import Conflict, RemitError, StoreFault
 from remit.identity import admitted
 from remit.ledger.receipt import Denial, Draft
 from remit.outcome import (
@@ -26,6 +29,8 @@ from remit.outcome import (
 )
 from remit.reasons import Denied, Reason
 from remit.world import World
+
+T = TypeVar("T")
 
 
 async def deny(case: Case, no: Denied, *, world: World) -> Refusal:
@@ -46,6 +51,20 @@ async def deny(case: Case, no: Denied, *, world: World) -> Refusal:
     except (RemitError, Denied):
         return refused(Denied(Reason.COMMIT_STORE), "")
     return refused(no, receipt)
+
+
+async def or_no(case: Case, work: Awaitable[T], *, world: World) -> T | Refusal:
+    """What `work` comes to; whatever goes wrong is a no with a listed reason, recorded and said. The case is left."""
+    try:
+        return await work
+    except Denied as no:
+        return await deny(case, no, world=world)
+    except StoreFault:
+        return await deny(case, Denied(Reason.COMMIT_STORE), world=world)
+    except RemitError as e:
+        return await deny(case, Denied(Reason.GATEWAY_FAULT, e.message), world=world)
+    finally:
+        case.leave(world)
 
 
 async def conclude(case: Case, booking: Booking, *, intent: int, ended: Ended, world: World) -> Answered:
